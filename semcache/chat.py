@@ -1,0 +1,254 @@
+"""A request in OpenAI's wire form, checked once and frozen.
+
+Rules of this file:
+1. `from_wire` accepts what OpenAI's servers accept, keeps unknown fields, and refuses what no
+   server could mean: wrong types, absurd numbers, no messages. A refusal names the field.
+2. Nothing is defaulted, reordered or dropped: `to_wire` gives back what came in.
+3. Mappings inside a request are never changed after parsing.
+
+The field rules follow OpenAI's API reference for `/v1/chat/completions` and `/v1/completions`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from semcache.errors import RequestError
+
+Kind = Literal["chat", "completion"]
+Message = Mapping[str, Any]
+
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+MAX_MESSAGES = 4096
+MAX_MODEL_NAME = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One question to a model, from one tenant.
+
+    `messages` is empty only for a legacy completion whose prompt is not a single text (a batch of
+    prompts, or token ids): that one is kept in `options["prompt"]` and is never fuzzy.
+    `options` holds every other field of the body but `model`, `stream` and `stream_options`.
+    """
+
+    kind: Kind
+    tenant: str
+    model: str
+    messages: tuple[Message, ...]
+    options: Mapping[str, Any]
+    stream: bool = False
+    stream_options: Mapping[str, Any] | None = None
+
+    @classmethod
+    def from_wire(cls, body: object, *, tenant: str, kind: Kind = "chat") -> ChatRequest:
+        """Parse a decoded JSON body. Raises RequestError, naming the field."""
+        if not isinstance(body, dict):
+            raise RequestError("The request body must be a JSON object.")
+        model = body.get("model")
+        if not isinstance(model, str) or not 0 < len(model) <= MAX_MODEL_NAME:
+            raise RequestError("You must provide a model parameter: a short text.", param="model")
+        for name, value in body.items():
+            rule = _RULES.get(name)
+            if rule is not None and value is not None and not rule.holds(value):
+                raise RequestError(f"Invalid value for '{name}': expected {rule.says}.", param=name)
+        options = {k: v for k, v in body.items() if k not in _OWN_FIELDS}
+        if kind == "chat":
+            messages = _messages(body.get("messages"))
+        else:
+            messages = _prompt(body.get("prompt"))
+            if messages:
+                del options["prompt"]
+        return cls(
+            kind=kind,
+            tenant=tenant,
+            model=model,
+            messages=messages,
+            options=options,
+            stream=bool(body.get("stream")),
+            stream_options=body.get("stream_options"),
+        )
+
+    def to_wire(self) -> dict[str, Any]:
+        """The body to send to an OpenAI-compatible server."""
+        body: dict[str, Any] = {"model": self.model}
+        if self.kind == "chat":
+            body["messages"] = list(self.messages)
+        elif self.messages:
+            body["prompt"] = self.messages[0]["content"]
+        body.update(self.options)
+        if self.stream:
+            body["stream"] = True
+        if self.stream_options is not None:
+            body["stream_options"] = dict(self.stream_options)
+        return body
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether a streaming caller asked for the final usage chunk."""
+        return bool((self.stream_options or {}).get("include_usage"))
+
+
+def text_request(text: str, *, tenant: str, model: str) -> ChatRequest:
+    """The plainest request: one user message, no options."""
+    return ChatRequest(
+        kind="chat",
+        tenant=tenant,
+        model=model,
+        messages=({"role": "user", "content": text},),
+        options={},
+    )
+
+
+def message_text(message: Message) -> str:
+    """The text of a message: its content, or its text parts joined by newlines."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    texts = (part.get("text") for part in content if part.get("type") == "text")
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def _messages(value: object) -> tuple[Message, ...]:
+    if not isinstance(value, list) or not value:
+        raise RequestError("'messages' must be a list with at least one message.", param="messages")
+    if len(value) > MAX_MESSAGES:
+        raise RequestError(f"'messages' may hold at most {MAX_MESSAGES}.", param="messages")
+    for at, message in enumerate(value):
+        problem = _message_problem(message)
+        if problem:
+            raise RequestError(f"Invalid messages[{at}]: {problem}.", param=f"messages[{at}]")
+    return tuple(value)
+
+
+def _message_problem(message: object) -> str | None:
+    if not isinstance(message, dict):
+        return "expected an object"
+    role = message.get("role")
+    if not isinstance(role, str) or role not in ROLES:
+        return f"'role' must be one of {', '.join(sorted(ROLES))}"
+    content = message.get("content")
+    if isinstance(content, str):
+        return None
+    if content is None:
+        return None if role == "assistant" else f"a {role} message needs 'content'"
+    if not isinstance(content, list):
+        return "'content' must be a text or a list of parts"
+    if not content:
+        return "'content' has no parts"
+    return next(filter(None, map(_part_problem, content)), None)
+
+
+def _part_problem(part: object) -> str | None:
+    if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+        return "every content part must be an object with a 'type'"
+    if part["type"] == "text" and not isinstance(part.get("text"), str):
+        return "a text part needs 'text'"
+    if part["type"] == "image_url" and not _is_image_url(part.get("image_url")):
+        return "an image_url part needs {'image_url': {'url': text}}"
+    return None
+
+
+def _is_image_url(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("url"), str)
+
+
+def _prompt(value: object) -> tuple[Message, ...]:
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+        value = value[0]
+    if isinstance(value, str):
+        return ({"role": "user", "content": value},)
+    if isinstance(value, list) and value and _is_prompt_batch(value):
+        return ()
+    raise RequestError("'prompt' must be a text, texts, or token ids.", param="prompt")
+
+
+def _is_prompt_batch(value: list[Any]) -> bool:
+    return (
+        all(isinstance(item, str) for item in value)
+        or all(_is_int(item) for item in value)
+        or all(
+            isinstance(item, list) and bool(item) and all(_is_int(token) for token in item)
+            for item in value
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    holds: Callable[[Any], bool]
+    says: str
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(low: float, high: float) -> _Rule:
+    def holds(value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return math.isfinite(value) and low <= value <= high
+
+    return _Rule(holds, f"a number between {low:g} and {high:g}")
+
+
+def _integer(low: int, high: int) -> _Rule:
+    return _Rule(lambda v: _is_int(v) and low <= v <= high, f"an integer from {low} to {high}")
+
+
+def _of(kind: type, says: str) -> _Rule:
+    return _Rule(lambda v: isinstance(v, kind), says)
+
+
+def _is_stop(value: object) -> bool:
+    if isinstance(value, list):
+        return len(value) <= 64 and all(isinstance(item, str) and item for item in value)
+    return isinstance(value, str) and bool(value)
+
+
+def _is_tools(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(tool, dict) and isinstance(tool.get("type"), str) for tool in value
+    )
+
+
+def _is_response_format(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("type"), str)
+
+
+_MAX_INT = 2**31 - 1
+_RULES: Mapping[str, _Rule] = {
+    "temperature": _number(0, 2),
+    "top_p": _number(0, 1),
+    "presence_penalty": _number(-2, 2),
+    "frequency_penalty": _number(-2, 2),
+    "n": _integer(1, 128),
+    "best_of": _integer(1, 128),
+    "max_tokens": _integer(1, _MAX_INT),
+    "max_completion_tokens": _integer(1, _MAX_INT),
+    "top_logprobs": _integer(0, 20),
+    "seed": _integer(-(2**63), 2**63 - 1),
+    "logprobs": _Rule(
+        lambda v: isinstance(v, bool) or (_is_int(v) and 0 <= v <= 20),
+        "true, false, or (for completions) an integer from 0 to 20",
+    ),
+    "stop": _Rule(_is_stop, "a text, or a list of at most 64 texts, none of them empty"),
+    "tools": _Rule(_is_tools, "a list of objects with a 'type'"),
+    "functions": _of(list, "a list"),
+    "logit_bias": _of(dict, "an object"),
+    "metadata": _of(dict, "an object"),
+    "response_format": _Rule(_is_response_format, "an object with a 'type'"),
+    "stream": _of(bool, "true or false"),
+    "stream_options": _of(dict, "an object"),
+    "parallel_tool_calls": _of(bool, "true or false"),
+    "user": _of(str, "a text"),
+    "suffix": _of(str, "a text"),
+    "echo": _of(bool, "true or false"),
+}
+_OWN_FIELDS = frozenset({"model", "messages", "stream", "stream_options"})

@@ -1,0 +1,282 @@
+"""An answer in OpenAI's wire form, and the way between a whole answer and a stream.
+
+Rules of this file:
+1. A Completion is the object that a plain request gets; a Chunk is one event of a stream. Both
+   keep every field that they came with, known or not.
+2. `collect(replay(c)) == c` for every completion that a server can send.
+3. `collect` also merges the streams of real servers: content and tool-call arguments in pieces,
+   several choices interleaved, usage in a last chunk without choices.
+
+Legacy text completions (`text` in a choice, no `message`) pass through the same two functions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Wire = Mapping[str, Any]
+
+_CONCATENATED = frozenset({"content", "refusal", "reasoning_content", "reasoning", "text"})
+_ON_EVERY_CHUNK = ("id", "created", "model", "system_fingerprint", "service_tier")
+_PIECE = re.compile(r"\s*\S{1,16}|\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One event of a stream: `wire` is the `chat.completion.chunk` object."""
+
+    wire: Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A whole answer: `wire` is the `chat.completion` (or `text_completion`) object."""
+
+    wire: Wire
+
+    @property
+    def choices(self) -> list[dict[str, Any]]:
+        """The choices, in the order of their index."""
+        choices: list[dict[str, Any]] = self.wire.get("choices") or []
+        return choices
+
+    @property
+    def is_text(self) -> bool:
+        """Whether this is a legacy text completion."""
+        return self.wire.get("object") == "text_completion"
+
+    @property
+    def text(self) -> str:
+        """The first choice's text, empty where it has none."""
+        for choice in self.choices:
+            message = choice if self.is_text else choice.get("message") or {}
+            return message.get("text" if self.is_text else "content") or ""
+        return ""
+
+
+def text_completion_of(
+    text: str,
+    *,
+    id: str,  # noqa: A002 - the wire's own name
+    created: int,
+    model: str,
+    finish_reason: str = "stop",
+    usage: Wire | None = None,
+) -> Completion:
+    """A chat completion that says `text` in one choice."""
+    message = {"role": "assistant", "content": text, "refusal": None}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}
+    wire: dict[str, Any] = {
+        "id": id,
+        "object": "chat.completion",
+        "created": created,
+        "model": model,
+        "choices": [choice],
+    }
+    if usage is not None:
+        wire["usage"] = usage
+    return Completion(wire)
+
+
+# ------------------------------------------------------------------------------- stream → whole
+
+
+def collect(chunks: Iterable[Chunk]) -> Completion:
+    """Merge a finished stream into the answer that a plain request would have got."""
+    top: dict[str, Any] = {}
+    choices: dict[int, dict[str, Any]] = {}
+    is_text = False
+    for chunk in chunks:
+        for name, value in chunk.wire.items():
+            if name == "choices":
+                for delta in value or ():
+                    _merge_choice(choices.setdefault(delta.get("index", 0), {}), delta)
+            elif name == "object":
+                is_text = value == "text_completion"
+            elif top.get(name) is None:
+                top[name] = value
+    top["object"] = "text_completion" if is_text else "chat.completion"
+    top["choices"] = [_finished(choices[index], is_text) for index in sorted(choices)]
+    return Completion(top)
+
+
+def _merge_choice(into: dict[str, Any], delta: Wire) -> None:
+    for name, value in delta.items():
+        if name == "delta":
+            _merge_message(into.setdefault("message", {}), value or {})
+        elif name == "logprobs":
+            into[name] = _merge_logprobs(into.get(name), value)
+        elif name in _CONCATENATED:
+            into[name] = _concatenated(into.get(name), value)
+        elif value is not None or name not in into:
+            into[name] = value
+
+
+def _merge_message(message: dict[str, Any], delta: Wire) -> None:
+    for name, value in delta.items():
+        if name == "tool_calls" and value is not None:
+            _merge_tool_calls(message, value)
+        elif name in _CONCATENATED:
+            message[name] = _concatenated(message.get(name), value)
+        elif name == "function_call" and isinstance(value, dict):
+            message[name] = _merge_called(message.get(name), value)
+        elif value is not None or name not in message:
+            message[name] = value
+
+
+def _merge_tool_calls(message: dict[str, Any], deltas: list[Wire]) -> None:
+    calls = message.get("tool_calls") or {}
+    message["tool_calls"] = calls
+    for at, delta in enumerate(deltas):
+        call = calls.setdefault(delta.get("index", at), {})
+        for name, value in delta.items():
+            if name in {"function", "custom"} and isinstance(value, dict):
+                call[name] = _merge_called(call.get(name), value)
+            elif name != "index" and (value is not None or name not in call):
+                call[name] = value
+
+
+def _merge_called(called: dict[str, Any] | None, delta: Wire) -> dict[str, Any]:
+    merged = dict(called or {})
+    for name, value in delta.items():
+        if name in {"arguments", "input"}:
+            merged[name] = _concatenated(merged.get(name), value)
+        elif value is not None or name not in merged:
+            merged[name] = value
+    return merged
+
+
+def _merge_logprobs(old: Wire | None, new: Wire | None) -> Wire | None:
+    if new is None or old is None:
+        return new if old is None else old
+    merged = dict(old)
+    for name, value in new.items():
+        before = merged.get(name)
+        if isinstance(value, list) and isinstance(before, list):
+            merged[name] = before + value
+        elif before is None:
+            merged[name] = value
+    return merged
+
+
+def _concatenated(old: Any, new: Any) -> Any:
+    if isinstance(old, str) and isinstance(new, str):
+        return old + new
+    return old if new is None else new
+
+
+def _finished(choice: dict[str, Any], is_text: bool) -> dict[str, Any]:
+    if is_text:
+        return choice
+    message = choice.setdefault("message", {})
+    calls = message.get("tool_calls")
+    if isinstance(calls, dict):
+        message["tool_calls"] = [calls[index] for index in sorted(calls)]
+    return choice
+
+
+# ------------------------------------------------------------------------------- whole → stream
+
+
+def replay(completion: Completion) -> Iterator[Chunk]:
+    """Cut an answer into the chunks that a provider would have streamed.
+
+    Text is cut at words, or at tokens where log probabilities say where the tokens are. Usage
+    comes in a last chunk without choices.
+    """
+    wire = completion.wire
+    every = {name: wire[name] for name in _ON_EVERY_CHUNK if name in wire}
+    every["object"] = "text_completion" if completion.is_text else "chat.completion.chunk"
+    apart = {"choices", "usage", *every}
+    once = {name: value for name, value in wire.items() if name not in apart}
+    if "usage" in wire and wire["usage"] is None:
+        once["usage"] = None
+    for at, choice in enumerate(completion.choices):
+        index = {"index": choice.get("index", at)}
+        cut = _text_pieces(choice) if completion.is_text else _message_pieces(choice)
+        for piece in cut:
+            yield Chunk({**every, **once, "choices": [{**index, **piece}]})
+            once = {}
+    if wire.get("usage") is not None:
+        yield Chunk({**every, **once, "choices": [], "usage": wire["usage"]})
+    elif not completion.choices:
+        yield Chunk({**every, **once, "choices": []})
+
+
+def _message_pieces(choice: Wire) -> Iterator[dict[str, Any]]:
+    message: Wire = choice.get("message") or {}
+    quiet: dict[str, Any] = {"logprobs": None} if "logprobs" in choice else {}
+    first = {name: _head(name, value) for name, value in message.items()}
+    yield {"delta": first, **quiet, "finish_reason": None}
+    logprobs = choice.get("logprobs")
+    for name in ("reasoning_content", "reasoning", "content", "refusal"):
+        for text, shares in _spoken(name, message.get(name), logprobs):
+            yield {"delta": {name: text}, **quiet, **shares, "finish_reason": None}
+    for index, call in enumerate(message.get("tool_calls") or ()):
+        for delta in _call_pieces(index, call):
+            yield {"delta": {"tool_calls": [delta]}, **quiet, "finish_reason": None}
+    apart = {"index", "message", "logprobs"}
+    last = {name: value for name, value in choice.items() if name not in apart}
+    yield {"delta": {}, **quiet, **_unspoken(message, logprobs), **last}
+
+
+def _head(name: str, value: Any) -> Any:
+    if name in _CONCATENATED and isinstance(value, str):
+        return ""
+    return [] if name == "tool_calls" and value else value
+
+
+def _spoken(name: str, text: Any, logprobs: Wire | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    if not isinstance(text, str):
+        return
+    tokens = (logprobs or {}).get(name)
+    if _tells(tokens, text):
+        for token in tokens or ():
+            yield token["token"], {"logprobs": {name: [token]}}
+        return
+    for piece in _PIECE.findall(text):
+        yield piece, {}
+
+
+def _tells(tokens: Any, text: str) -> bool:
+    """Whether these token log probabilities spell exactly this text."""
+    if not isinstance(tokens, list) or not tokens:
+        return False
+    spelt = [t.get("token") if isinstance(t, dict) else None for t in tokens]
+    return all(isinstance(s, str) for s in spelt) and "".join(spelt) == text  # type: ignore[arg-type]
+
+
+def _unspoken(message: Wire, logprobs: Wire | None) -> dict[str, Any]:
+    """The log probabilities that no text chunk has carried."""
+    if logprobs is None:
+        return {}
+    rest: dict[str, Any] = {}
+    for name, tokens in logprobs.items():
+        text = message.get(name)
+        if not (isinstance(text, str) and _tells(tokens, text)):
+            rest[name] = tokens
+    return {"logprobs": rest}
+
+
+def _call_pieces(index: int, call: Wire) -> Iterator[dict[str, Any]]:
+    head = {"index": index, **call}
+    function = call.get("function")
+    arguments = function.get("arguments") if isinstance(function, dict) else None
+    if not isinstance(arguments, str):
+        yield head
+        return
+    yield {**head, "function": {**call["function"], "arguments": ""}}
+    for piece in _PIECE.findall(arguments):
+        yield {"index": index, "function": {"arguments": piece}}
+
+
+def _text_pieces(choice: Wire) -> Iterator[dict[str, Any]]:
+    rest = {name: value for name, value in choice.items() if name not in {"index", "text"}}
+    quiet: dict[str, Any] = {"logprobs": None} if "logprobs" in choice else {}
+    text = choice.get("text")
+    for piece in _PIECE.findall(text or ""):
+        yield {"text": piece, **quiet, "finish_reason": None}
+    yield {"text": "" if isinstance(text, str) else text, **rest}

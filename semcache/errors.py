@@ -1,0 +1,165 @@
+"""Every error that semcache raises on purpose.
+
+    SemcacheError                      500 internal_error
+    ├── RequestError                   400 invalid_request_error    the caller can mend it
+    │   ├── AuthenticationError        401 invalid_api_key
+    │   ├── ModelNotFound              404 model_not_found
+    │   ├── PayloadTooLarge            413 payload_too_large
+    │   └── ContextLengthExceeded      400 context_length_exceeded
+    ├── ConfigError                    500 invalid_config           the operator can mend it
+    │   └── KnowledgeTooLarge          500 knowledge_too_large
+    ├── StoreError                     500 store_error
+    │   └── StoreLocked                503 store_locked
+    ├── EmbeddingError                 500 embedding_error
+    └── AnswerError                    502 answer_error             no answer could be had
+        ├── EngineError                500 engine_error
+        ├── EngineBusy                 503 engine_busy
+        └── UpstreamError              as the upstream said         relayed as it is
+
+Rules: a class knows the HTTP status and the `code` of OpenAI's error object; a message says what
+to do about it and holds no prompt, answer or key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class SemcacheError(Exception):
+    """Root of the tree. `param` names the offending request field where there is one."""
+
+    status: int = 500
+    code: str = "internal_error"
+    type: str = "server_error"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+    def to_wire(self) -> dict[str, Any]:
+        """The body that OpenAI's servers send with an error status."""
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.type,
+                "param": self.param,
+                "code": self.code,
+            }
+        }
+
+
+class RequestError(SemcacheError):
+    """The request is malformed; nothing was stored and nothing was asked."""
+
+    status = 400
+    code = "invalid_request"
+    type = "invalid_request_error"
+
+
+class AuthenticationError(RequestError):
+    """No key, or a wrong one."""
+
+    status = 401
+    code = "invalid_api_key"
+
+
+class ModelNotFound(RequestError):
+    """No configured answerer accepts the model that was asked for."""
+
+    status = 404
+    code = "model_not_found"
+
+
+class PayloadTooLarge(RequestError):
+    """The request body is larger than the configured limit."""
+
+    status = 413
+    code = "payload_too_large"
+
+
+class ContextLengthExceeded(RequestError):
+    """Prompt and requested answer do not fit the model's window."""
+
+    status = 400
+    code = "context_length_exceeded"
+
+
+class ConfigError(SemcacheError):
+    """The configuration cannot be used; raised at start, never while serving."""
+
+    code = "invalid_config"
+
+
+class KnowledgeTooLarge(ConfigError):
+    """The knowledge does not fit the model's window."""
+
+    code = "knowledge_too_large"
+
+
+class StoreError(SemcacheError):
+    """The durable store failed. While serving, this is logged and counts as a miss."""
+
+    code = "store_error"
+
+
+class StoreLocked(StoreError):
+    """Another process holds the store for longer than the busy timeout."""
+
+    status = 503
+    code = "store_locked"
+
+
+class EmbeddingError(SemcacheError):
+    """The encoder failed. While serving, this is logged and counts as a miss."""
+
+    code = "embedding_error"
+
+
+class AnswerError(SemcacheError):
+    """An answerer could not answer."""
+
+    status = 502
+    code = "answer_error"
+
+
+class EngineError(AnswerError):
+    """The local engine failed on this request."""
+
+    status = 500
+    code = "engine_error"
+
+
+class EngineBusy(AnswerError):
+    """The local engine's queue is full; try again after `retry_after_s` seconds."""
+
+    status = 503
+    code = "engine_busy"
+
+    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class UpstreamError(AnswerError):
+    """The upstream answered with an error, or not at all.
+
+    `body` and `headers` are the upstream's own and reach the client as they are; without a body
+    (the connection failed) the usual error object is sent with status 502.
+    """
+
+    code = "upstream_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 502,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = body
+        self.headers: Mapping[str, str] = dict(headers or {})

@@ -1,0 +1,214 @@
+"""What makes two requests the same.
+
+Rules of this file:
+1. Every digest is BLAKE2b-256 over a canonical, length-prefixed encoding: no two different inputs
+   have the same encoding, and the order of object members never matters.
+2. Whatever can change an answer is in the key. What cannot is named once, in `_NOT_IN_KEY`.
+   An unknown field can.
+3. The tenant, the model asked for, who answers (model and knowledge), the context and the
+   parameters make the Scope. Only the last user text may ever differ between a question and an
+   answer that is served for it, and then only inside an equal Scope.
+
+A Scope is RFC 9111's `Vary` (section 4.1), for prompts.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import orjson
+
+from semcache.chat import ChatRequest, Message, message_text
+
+_NOT_IN_KEY = frozenset(
+    {
+        "metadata",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "user",
+    }
+)
+_NUMERIC = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
+_SORTED = orjson.OPT_SORT_KEYS
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who would answer: the answerer's own name, its model's identity, its knowledge's digest."""
+
+    answerer: str = ""
+    model: str = ""
+    knowledge: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """All that must be equal for two questions to share an answer."""
+
+    tenant: str
+    model: str
+    source: Source
+    context: str
+    params: str
+
+    def digest(self) -> str:
+        """64 hex digits; the partition of the vector index."""
+        return _scope_digest(self)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """A request's place in the cache.
+
+    `exact` (64 hex digits) is equal only for equal requests. `question` is the last user text, or
+    None where the request may be matched exactly only (it does not end with a user's text).
+    """
+
+    exact: str
+    scope: Scope
+    question: str | None
+
+
+def request_key(request: ChatRequest, source: Source = Source()) -> RequestKey:
+    """Derive exact key, scope and fuzzy question from a request and who would answer it."""
+    earlier, last = request.messages[:-1], request.messages[-1:]
+    text = question(request)
+    fixed = last if text is None else _without_text(last[0])
+    scope = Scope(
+        tenant=request.tenant,
+        model=request.model,
+        source=source,
+        context=_digest(b"context", *map(_message_bytes, earlier)),
+        params=_params_digest(request, fixed),
+    )
+    parts = [scope.digest().encode(), b"" if text is None else b"t" + text.encode()]
+    if text is not None:
+        parts.extend(map(_part_bytes, _parts(last[0])))
+    return RequestKey(exact=_digest(b"exact", *parts), scope=scope, question=text)
+
+
+def exact_key(request: ChatRequest, source: Source = Source()) -> str:
+    """The exact key alone: 64 hex digits."""
+    return request_key(request, source).exact
+
+
+def question(request: ChatRequest) -> str | None:
+    """The only text that may be matched in other words, or None.
+
+    A request whose last message is not the user's (a tool loop, a prefilled answer), or whose last
+    message has no text, is exact only.
+    """
+    if not request.messages or request.messages[-1].get("role") != "user":
+        return None
+    text = message_text(request.messages[-1])
+    return text if text.strip() else None
+
+
+def tenant_of(secret: bytes, api_key: str | None) -> str:
+    """The tenant of an authenticated key: HMAC-BLAKE2b under the installation's secret.
+
+    Without a key, the one anonymous tenant. A key cannot be found from its tenant.
+    """
+    if not api_key:
+        return "anonymous"
+    return hmac.new(secret, api_key.encode(), "blake2b").hexdigest()[:32]
+
+
+# ------------------------------------------------------------------------------------- encoding
+
+
+def _digest(label: bytes, *parts: bytes) -> str:
+    digest = blake2b(label, digest_size=32)
+    for part in parts:
+        digest.update(b"%d:" % len(part))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def _scope_digest(scope: Scope) -> str:
+    source = scope.source
+    fields = (
+        scope.tenant,
+        scope.model,
+        source.answerer,
+        source.model,
+        source.knowledge,
+        scope.context,
+        scope.params,
+    )
+    return _digest(b"scope", *(field.encode() for field in fields))
+
+
+def _params_digest(request: ChatRequest, fixed: Iterable[Message]) -> str:
+    options = {
+        name: value
+        for name, value in request.options.items()
+        if value is not None and name not in _NOT_IN_KEY
+    }
+    for name in _NUMERIC:
+        if name in options:
+            options[name] = float(options[name])
+    parts = [request.kind.encode(), orjson.dumps(options, option=_SORTED)]
+    parts.extend(map(_message_bytes, fixed))
+    return _digest(b"params", *parts)
+
+
+def _parts(message: Message) -> list[Any]:
+    content = message.get("content")
+    return content if isinstance(content, list) else []
+
+
+def _without_text(message: Message) -> tuple[Message, ...]:
+    """The last user message less its text: what the scope must hold fixed of it."""
+    kept = [part for part in _parts(message) if part.get("type") != "text"]
+    rest = {name: value for name, value in message.items() if name != "content"}
+    if not kept and rest == {"role": "user"}:
+        return ()
+    return ({**rest, "content": kept},)
+
+
+def _message_bytes(message: Message) -> bytes:
+    content = message.get("content")
+    if not isinstance(content, list):
+        return b"m" + orjson.dumps(message, option=_SORTED)
+    rest = {name: value for name, value in message.items() if name != "content"}
+    parts = b"".join(b"%d:%b" % (len(p), p) for p in map(_part_bytes, content))
+    return b"p%d:%b%b" % (len(parts), parts, orjson.dumps(rest, option=_SORTED))
+
+
+def _part_bytes(part: Mapping[str, Any]) -> bytes:
+    """One content part; an image given inline stands for its bytes, not for their spelling."""
+    image = part.get("image_url")
+    if part.get("type") == "image_url" and isinstance(image, dict):
+        content = _inline_bytes(image.get("url", ""))
+        if content is not None:
+            named = {**part, "image_url": {**image, "url": _digest(b"image", *content)}}
+            return b"i" + orjson.dumps(named, option=_SORTED)
+    return b"j" + orjson.dumps(part, option=_SORTED)
+
+
+def _inline_bytes(url: str) -> tuple[bytes, bytes] | None:
+    """(media type, content) of a `data:` URL (RFC 2397); None where it is none or broken."""
+    if url[:5].lower() != "data:" or "," not in url:
+        return None
+    head, _, data = url[5:].partition(",")
+    media, _, encoding = head.rpartition(";")
+    if encoding.strip().lower() != "base64":
+        return head.lower().encode(), unquote_to_bytes(data)
+    try:
+        content = base64.b64decode("".join(unquote_to_bytes(data).decode().split()), validate=True)
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return media.lower().encode(), content
