@@ -1,0 +1,268 @@
+"""The seams: what the driver asks of a store, an encoder, an answerer and a verifier.
+
+Rules of this file:
+1. A seam has few methods, and its implementations raise only from `semcache.errors`.
+2. Stores and encoders block and are safe to call from several threads; answerers are async.
+3. A similarity is a cosine, everywhere; 1.0 for the exact tier. Times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semcache.chat import ChatRequest
+from semcache.completion import Chunk, Completion
+from semcache.keys import Scope, Source
+
+Vector: TypeAlias = NDArray[np.float32]
+Tier = Literal["exact", "semantic"]
+
+
+# ----------------------------------------------------------------------------- what is stored
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stored answer.
+
+    `id` is 0 until the store gives one. `key` is the exact key; a second put under the same key
+    replaces the first. `question` is None for an entry that may be matched exactly only, and so is
+    `embedder` (the fingerprint of the encoder that made its vector). `expires_at` None: never.
+    `cost_s` is what the answer cost to make, in seconds. `hits` and `used_at` lag behind by the
+    store's flush interval.
+    """
+
+    key: str
+    scope: Scope
+    question: str | None
+    completion: Completion
+    created_at: float
+    expires_at: float | None = None
+    embedder: str | None = None
+    cost_s: float = 0.0
+    id: int = 0
+    hits: int = 0
+    used_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A stored entry and the cosine of its question with the one asked."""
+
+    entry: Entry
+    similarity: float
+
+
+# ------------------------------------------------------------------------------- what is decided
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """The cache answers."""
+
+    entry: Entry
+    tier: Tier
+    similarity: float
+    threshold: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """The cache has no answer that may be served; `nearest` is the best cosine seen, if any."""
+
+    reason: str
+    nearest: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bypass:
+    """The request may not use the cache."""
+
+    reason: str
+
+
+Decision: TypeAlias = Hit | Miss | Bypass
+
+
+# ------------------------------------------------------------------------------------- encoders
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What one forward pass says of one text.
+
+    `vector` has shape (dim,), unit length, or is None where the text must not be matched:
+    `tokens` exceed the window (`truncated`). `unknown_share` is the share of the text's tokens
+    that the vocabulary does not know, 0..1.
+    """
+
+    vector: Vector | None
+    tokens: int
+    truncated: bool
+    unknown_share: float
+
+
+class Embedder(Protocol):
+    """A sentence encoder."""
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def window(self) -> int:
+        """Tokens that one text may have, special tokens included."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the artefact (weights, tokenizer, pooling). Vectors of two never mix."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
+        """One forward pass for all texts. Raises EmbeddingError."""
+        ...
+
+    def close(self) -> None: ...
+
+
+# --------------------------------------------------------------------------------------- stores
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStats:
+    """Sizes of a store. `bytes` counts completions, questions and vectors, not the file."""
+
+    entries: int
+    vectors: int
+    bytes: int
+    expired: int
+    hits: int
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What `check` found, a line for each problem, and how many of them it repaired."""
+
+    entries: int
+    vectors: int
+    problems: tuple[str, ...]
+    repaired: int
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong now."""
+        return len(self.problems) == self.repaired
+
+
+class Store(Protocol):
+    """Durable entries with exact lookup and vector search inside one scope.
+
+    Every method may raise StoreError. A put or remove is durable when it returns.
+    """
+
+    def get(self, key: str) -> Entry | None:
+        """The entry under this exact key, expired or not."""
+        ...
+
+    def search(self, scope: Scope, vector: Vector, k: int) -> list[Candidate]:
+        """The k nearest entries of exactly this scope, nearest first, expired ones included."""
+        ...
+
+    def put(self, entry: Entry, vector: Vector | None = None) -> Entry:
+        """Insert, or replace the entry with the same key. Returns it with its id."""
+        ...
+
+    def remove(self, keys: Sequence[str]) -> int:
+        """Delete entries by exact key; returns how many there were."""
+        ...
+
+    def clear(self, tenant: str | None = None) -> int:
+        """Delete every entry (of one tenant, if given); returns how many there were."""
+        ...
+
+    def expire_knowledge(self, answerer: str, current: str, now: float) -> int:
+        """Make stale what `answerer` answered from any other knowledge than `current`."""
+        ...
+
+    def touch(self, ids: Mapping[int, int], now: float) -> None:
+        """Add hits (id → how many) and mark the entries as used. May be written later."""
+        ...
+
+    def scan(self, batch: int = 1000) -> Iterator[Entry]:
+        """All entries by ascending id, read in batches."""
+        ...
+
+    def version(self) -> int:
+        """A number that differs after any write by another process. Costs microseconds."""
+        ...
+
+    def stats(self) -> StoreStats: ...
+
+    def check(self, fix: bool = False) -> CheckReport:
+        """Compare rows with index, and repair the index (never the rows' content) if asked."""
+        ...
+
+    def flush(self) -> None:
+        """Write counters and the index file now."""
+        ...
+
+    def close(self) -> None: ...
+
+
+# ------------------------------------------------------------------------------------ answerers
+
+
+class Answerer(Protocol):
+    """Something that can answer a request: the local engine, an upstream."""
+
+    @property
+    def name(self) -> str: ...
+
+    def accepts(self, request: ChatRequest) -> bool:
+        """Whether this answerer is for this request. Pure and quick: it runs on every request."""
+        ...
+
+    def source(self, request: ChatRequest) -> Source:
+        """Model and knowledge that would answer: part of the key. Pure and quick."""
+        ...
+
+    def answer(self, request: ChatRequest) -> AsyncIterator[Chunk]:
+        """Stream the answer. Closing the iterator early cancels the work.
+
+        Raises AnswerError or RequestError, before the first chunk wherever possible.
+        """
+        ...
+
+    def models(self) -> Sequence[str]:
+        """The model names to list."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+# ------------------------------------------------------------------------------------ verifiers
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a candidate's answer may be served, and the name of what refused it."""
+
+    serve: bool
+    score: float
+    reason: str
+    features: Mapping[str, float] = field(default_factory=dict)
+
+
+class Verifier(Protocol):
+    """Judges whether a candidate's answer is right for a question."""
+
+    def judge(self, question: str, candidate: Candidate) -> Verdict:
+        """Pure; `score` is the probability that the cached answer is right, 0..1."""
+        ...
