@@ -1,0 +1,55 @@
+"""What a request's `Cache-Control` header asks of the cache (RFC 9111, section 5.2.1).
+
+A header that cannot be read is ignored, member by member, as the RFC demands of caches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+_MAX_SECONDS = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Directives:
+    """The caller's wishes; times in seconds, None where nothing was said.
+
+    `no_cache` skips the lookup and still stores; `no_store` looks up and stores nothing; both
+    together leave the cache out of it. `max_stale_s` is infinite for a bare `max-stale`.
+    """
+
+    no_cache: bool = False
+    no_store: bool = False
+    only_if_cached: bool = False
+    max_age_s: float | None = None
+    min_fresh_s: float | None = None
+    max_stale_s: float | None = None
+
+
+NONE = Directives()
+ONLY_IF_CACHED = Directives(only_if_cached=True)
+
+
+@lru_cache(maxsize=256)
+def parse_cache_control(header: str) -> Directives:
+    """Read a `Cache-Control` request header of at most a few hundred characters."""
+    members: dict[str, str] = {}
+    for member in header[:1024].split(","):
+        name, _, value = member.partition("=")
+        members[name.strip().lower()] = value.strip().strip('"')
+    stale = members.get("max-stale")
+    return Directives(
+        no_cache="no-cache" in members,
+        no_store="no-store" in members,
+        only_if_cached="only-if-cached" in members,
+        max_age_s=_seconds(members.get("max-age")),
+        min_fresh_s=_seconds(members.get("min-fresh")),
+        max_stale_s=float("inf") if stale == "" else _seconds(stale),
+    )
+
+
+def _seconds(value: str | None) -> float | None:
+    if value is None or not (value.isascii() and value.isdigit()):
+        return None
+    return float(min(int(value[:12]), _MAX_SECONDS))

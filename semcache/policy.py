@@ -1,0 +1,214 @@
+"""Every decision about a request, pure: the driver carries them out.
+
+    admit   may this request read from the cache, and may its answer be stored?
+    judge   may this stored answer be served for this question?
+    keep    may this new answer be stored?
+
+A refusal is a value with a reason that a person can read in a header or a log line; reasons are
+short, stable and hold no text of the user's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import orjson
+
+from semcache import guards
+from semcache.chat import ChatRequest
+from semcache.completion import Completion
+from semcache.directives import Directives
+from semcache.interfaces import Candidate, Encoded, Entry, Hit, Miss, Verifier
+
+_FINISHED = frozenset({"stop", "tool_calls", "function_call"})
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """What the operator decides. Similarities are cosines, times seconds, sizes bytes.
+
+    `threshold` is the candidate gate: GPTCache's 0.8 is a cosine of 0.60. `max_temperature`: a
+    request that asks for a higher one, without a seed, wants another answer each time and bypasses.
+    """
+
+    threshold: float = 0.6
+    candidates: int = 4
+    semantic: bool = True
+    guards: tuple[str, ...] = ("numbers", "negation")
+    max_unknown_share: float = 0.2
+    max_temperature: float = 0.0
+    ttl_s: float | None = None
+    max_entry_bytes: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether a request may be answered from the cache, and whether its answer may be stored."""
+
+    read: bool
+    write: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The answer may be stored, until `expires_at` (None: for good)."""
+
+    expires_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """The answer must not be stored."""
+
+    reason: str
+
+
+Keeping: TypeAlias = Keep | Skip
+
+
+def admit(request: ChatRequest, directives: Directives, settings: PolicySettings) -> Admission:
+    """Decide whether a request takes part in the cache."""
+    temperature = request.options.get("temperature")
+    wanted = temperature is not None and temperature > settings.max_temperature
+    if wanted and request.options.get("seed") is None:
+        return Admission(read=False, write=False, reason="temperature")
+    if directives.no_cache:
+        return Admission(read=False, write=not directives.no_store, reason="request=no-cache")
+    return Admission(read=True, write=not directives.no_store)
+
+
+# ---------------------------------------------------------------------------------------- judge
+
+
+def staleness(entry: Entry, now: float, directives: Directives) -> str | None:
+    """Why an entry is too old for this request, or None (RFC 9111, section 4.2)."""
+    if directives.max_age_s is not None and now - entry.created_at > directives.max_age_s:
+        return "max-age"
+    if entry.expires_at is None:
+        return None
+    fresh_for = entry.expires_at - now
+    if directives.min_fresh_s is not None and fresh_for < directives.min_fresh_s:
+        return "min-fresh"
+    if fresh_for <= -(directives.max_stale_s or 0.0):
+        return "stale"
+    return None
+
+
+def judge_exact(entry: Entry | None, now: float, directives: Directives) -> Hit | Miss:
+    """Decide on what was found under the exact key."""
+    if entry is None:
+        return Miss("unknown")
+    stale = staleness(entry, now, directives)
+    if stale is not None:
+        return Miss(stale)
+    return Hit(entry, "exact", 1.0, 1.0, "exact")
+
+
+def matchable(encoded: Encoded, settings: PolicySettings) -> str | None:
+    """Why a question's vector says nothing about its meaning, or None."""
+    if encoded.truncated:
+        return "longer than the encoder's window"
+    if encoded.vector is None:
+        return "no vector"
+    if encoded.unknown_share > settings.max_unknown_share:
+        return "unknown tokens"
+    return None
+
+
+def judge_semantic(
+    question: str,
+    candidates: Sequence[Candidate],
+    now: float,
+    directives: Directives,
+    settings: PolicySettings,
+    verifier: Verifier | None = None,
+) -> Hit | Miss:
+    """Serve the nearest candidate that nothing refuses; candidates come nearest first."""
+    nearest = candidates[0].similarity if candidates else None
+    refused = "no neighbour"
+    for candidate in candidates:
+        if candidate.similarity < settings.threshold:
+            refused = "below threshold" if refused == "no neighbour" else refused
+            break
+        reason = _refusal(question, candidate, now, directives, settings, verifier)
+        if reason is None:
+            return Hit(
+                candidate.entry, "semantic", candidate.similarity, settings.threshold, "semantic"
+            )
+        refused = reason if refused == "no neighbour" else refused
+    return Miss(refused, nearest)
+
+
+def _refusal(
+    question: str,
+    candidate: Candidate,
+    now: float,
+    directives: Directives,
+    settings: PolicySettings,
+    verifier: Verifier | None,
+) -> str | None:
+    stale = staleness(candidate.entry, now, directives)
+    if stale is not None:
+        return stale
+    vetoed = guards.refusal(settings.guards, question, candidate.entry.question or "")
+    if vetoed is not None:
+        return f"guard={vetoed[0]}"
+    if verifier is None:
+        return None
+    verdict = verifier.judge(question, candidate)
+    return None if verdict.serve else f"verifier={verdict.reason}"
+
+
+# ----------------------------------------------------------------------------------------- keep
+
+
+def keep(completion: Completion, now: float, settings: PolicySettings) -> Keeping:
+    """Decide whether an answer is whole and good enough to be given to somebody else."""
+    if completion.wire.get("error") is not None:
+        return Skip("error")
+    if not completion.choices:
+        return Skip("empty")
+    for choice in completion.choices:
+        problem = _choice_problem(choice)
+        if problem is not None:
+            return Skip(problem)
+    if len(orjson.dumps(completion.wire)) > settings.max_entry_bytes:
+        return Skip("too large")
+    return Keep(None if settings.ttl_s is None else now + settings.ttl_s)
+
+
+def _choice_problem(choice: dict[str, Any]) -> str | None:
+    finish = choice.get("finish_reason")
+    if finish == "length":
+        return "truncated"
+    if finish == "content_filter":
+        return "filtered"
+    if finish not in _FINISHED:
+        return "unfinished"
+    if "message" not in choice:
+        return None if choice.get("text") else "empty"
+    message = choice["message"]
+    if message.get("refusal"):
+        return "refused"
+    calls = list(message.get("tool_calls") or ())
+    if message.get("function_call"):
+        calls.append({"type": "function", "function": message["function_call"]})
+    if any(_is_broken_call(call) for call in calls):
+        return "broken tool call"
+    if calls or message.get("content") or message.get("audio"):
+        return None
+    return "empty"
+
+
+def _is_broken_call(call: dict[str, Any]) -> bool:
+    if call.get("type", "function") != "function":
+        return False
+    function = call.get("function") or {}
+    try:
+        orjson.loads(function.get("arguments") or "")
+    except orjson.JSONDecodeError:
+        return True
+    return not function.get("name")

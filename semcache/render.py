@@ -1,0 +1,68 @@
+"""A stored answer as the bytes of a response, encoded once and sent many times.
+
+Every response carries its own `id` and `created`; everything else of the answer is as it was.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import orjson
+
+from semcache.completion import Completion, replay
+from semcache.sse import DONE
+
+_EVENT = b"data: "
+_END = b"\n\n"
+
+
+def fresh_id(completion: Completion) -> str:
+    """A new response id in the form of the answer's own (`chatcmpl-…`, `cmpl-…`)."""
+    prefix, dash, _ = str(completion.wire.get("id") or "").partition("-")
+    if not dash or len(prefix) > 16:
+        prefix = "cmpl" if completion.is_text else "chatcmpl"
+    return f"{prefix}-{os.urandom(12).hex()}"
+
+
+class Rendered:
+    """The bytes of one stored answer, plain and as a stream; each form is made on first use."""
+
+    __slots__ = ("_body", "_events", "_usage", "completion")
+
+    def __init__(self, completion: Completion) -> None:
+        self.completion = completion
+        self._body: bytes | None = None
+        self._events: tuple[bytes, ...] | None = None
+        self._usage: tuple[bytes, ...] = ()
+
+    def body(self, created: int) -> bytes:
+        """The JSON body of a plain response."""
+        if self._body is None:
+            self._body = _tail(self.completion.wire)
+        return _head(fresh_id(self.completion), created) + self._body
+
+    def events(self, created: int, *, include_usage: bool) -> list[bytes]:
+        """The server-sent events of a streamed response, `[DONE]` included."""
+        if self._events is None:
+            self._split()
+        head = _EVENT + _head(fresh_id(self.completion), created)
+        tails = self._events or ()
+        if include_usage:
+            tails += self._usage
+        return [head + tail for tail in tails] + [DONE]
+
+    def _split(self) -> None:
+        chunks = [chunk.wire for chunk in replay(self.completion)]
+        usage = [wire for wire in chunks if wire.get("usage") is not None and not wire["choices"]]
+        spoken = chunks[: len(chunks) - len(usage)]
+        self._usage = tuple(_tail(wire) + _END for wire in usage)
+        self._events = tuple(_tail(wire) + _END for wire in spoken)
+
+
+def _head(id_: str, created: int) -> bytes:
+    return b'{"id":"%b","created":%d,' % (id_.encode(), created)
+
+
+def _tail(wire: Any) -> bytes:
+    return orjson.dumps({k: v for k, v in wire.items() if k not in {"id", "created"}})[1:]
