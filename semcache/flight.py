@@ -61,6 +61,11 @@ class Flight(Generic[D]):
         self._wake()
 
     @property
+    def abandoned(self) -> bool:
+        """Whether every caller has left before the end: nobody may join any more."""
+        return self._readers == 0 and not self._finished
+
+    @property
     def chunks(self) -> list[Chunk]:
         """What was produced so far."""
         return self._chunks

@@ -17,11 +17,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 import orjson
@@ -80,22 +80,34 @@ class RequestKey:
     question: str | None
 
 
-def request_key(request: ChatRequest, source: Source = Source()) -> RequestKey:
+Extract: TypeAlias = Callable[[str], tuple[str, str]]
+"""From the last user text to (the question to match, the part of it that must be equal)."""
+
+
+def whole(text: str) -> tuple[str, str]:
+    """The default Extract: all of the text is the question."""
+    return text, ""
+
+
+def request_key(
+    request: ChatRequest, source: Source = Source(), extract: Extract = whole
+) -> RequestKey:
     """Derive exact key, scope and fuzzy question from a request and who would answer it."""
     earlier, last = request.messages[:-1], request.messages[-1:]
     text = question(request)
     fixed = last if text is None else _without_text(last[0])
+    asked, frame = (None, "") if text is None else extract(text)
     scope = Scope(
         tenant=request.tenant,
         model=request.model,
         source=source,
         context=_digest(b"context", *map(_message_bytes, earlier)),
-        params=_params_digest(request, fixed),
+        params=_params_digest(request, fixed, frame),
     )
     parts = [scope.digest().encode(), b"" if text is None else b"t" + text.encode()]
     if text is not None:
         parts.extend(map(_part_bytes, _parts(last[0])))
-    return RequestKey(exact=_digest(b"exact", *parts), scope=scope, question=text)
+    return RequestKey(exact=_digest(b"exact", *parts), scope=scope, question=asked)
 
 
 def exact_key(request: ChatRequest, source: Source = Source()) -> str:
@@ -151,7 +163,7 @@ def _scope_digest(scope: Scope) -> str:
     return _digest(b"scope", *(field.encode() for field in fields))
 
 
-def _params_digest(request: ChatRequest, fixed: Iterable[Message]) -> str:
+def _params_digest(request: ChatRequest, fixed: Iterable[Message], frame: str) -> str:
     options = {
         name: value
         for name, value in request.options.items()
@@ -160,7 +172,7 @@ def _params_digest(request: ChatRequest, fixed: Iterable[Message]) -> str:
     for name in _NUMERIC:
         if name in options:
             options[name] = float(options[name])
-    parts = [request.kind.encode(), orjson.dumps(options, option=_SORTED)]
+    parts = [request.kind.encode(), orjson.dumps(options, option=_SORTED), frame.encode()]
     parts.extend(map(_message_bytes, fixed))
     return _digest(b"params", *parts)
 

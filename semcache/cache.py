@@ -1,0 +1,265 @@
+"""SemCache: carries out what policy decides. The one async driver; it owns the only thread hop.
+
+    peek    an exact hit in memory, at once, on the caller's thread
+    ask     exact → semantic → the first answerer that accepts → store
+    put     store an answer that came from elsewhere
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Any, TypeAlias, cast
+from weakref import WeakKeyDictionary
+
+from semcache import policy
+from semcache.chat import ChatRequest
+from semcache.completion import Chunk, Completion, collect
+from semcache.directives import NONE, ONLY_IF_CACHED, Directives
+from semcache.errors import ModelNotFound
+from semcache.flight import Flight
+from semcache.interfaces import (
+    Answerer,
+    Bypass,
+    Decision,
+    Embedder,
+    Hit,
+    Miss,
+    Store,
+    Verifier,
+)
+from semcache.keys import Extract, Source, request_key, whole
+from semcache.layers import Layers
+from semcache.memory import Memory
+from semcache.policy import Keeping, PolicySettings, Skip
+from semcache.reply import Decided, Plan, Reply
+from semcache.tally import Tally
+from semcache.workers import Workers
+
+requests_log = logging.getLogger("semcache.requests")
+
+_Flights: TypeAlias = dict[str, Flight[Decided]]
+_DEFAULTS = PolicySettings()
+
+
+class SemCache:
+    """The cache. Thread-safe for `peek`; `ask` and `put` may be used from several event loops."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        embedder: Embedder | None = None,
+        answerers: Sequence[Answerer] = (),
+        verifier: Verifier | None = None,
+        settings: PolicySettings = _DEFAULTS,
+        extract: Extract = whole,
+        memory_bytes: int = 64_000_000,
+        threads: int = 2,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.answerers = tuple(answerers)
+        self.tally = Tally()
+        self.layers = Layers(
+            store, embedder, verifier, settings, Memory(memory_bytes), self.tally, clock
+        )
+        self._settings = settings
+        self._extract = extract
+        self._workers = Workers(threads)
+        self._clock = clock
+        self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, _Flights] = WeakKeyDictionary()
+
+    def plan(
+        self,
+        request: ChatRequest,
+        directives: Directives = NONE,
+        via: Answerer | None = None,
+    ) -> Plan:
+        """Route, admit and key a request. Raises ModelNotFound where nobody would answer it."""
+        answerer = via or next((a for a in self.answerers if a.accepts(request)), None)
+        if answerer is None and not directives.only_if_cached:
+            raise ModelNotFound(_nobody_answers(request, self.answerers), param="model")
+        source = Source() if answerer is None else answerer.source(request)
+        return Plan(
+            request=request,
+            directives=directives,
+            admission=policy.admit(request, directives, self._settings),
+            answerer=answerer,
+            key=request_key(request, source, self._extract),
+        )
+
+    def peek(self, plan: Plan) -> Reply | None:
+        """An exact hit in memory: no thread, no disk, no event loop."""
+        if not plan.admission.read:
+            return None
+        decided = self.layers.recall(plan)
+        if decided is None:
+            return None
+        self._record(plan, decided.decision)
+        return Reply(plan, decided)
+
+    async def ask(
+        self,
+        request: ChatRequest,
+        directives: Directives = NONE,
+        via: Answerer | None = None,
+    ) -> Reply:
+        """Answer a request from the first layer that can.
+
+        `via` answers on a miss in place of the configured answerers. With `only-if-cached` a miss
+        has no chunks. Raises RequestError and AnswerError, as the answerer said them.
+        """
+        plan = self.plan(request, directives, via)
+        return self.peek(plan) or await self.fly(plan)
+
+    async def fly(self, plan: Plan) -> Reply:
+        """`ask`, after a `peek` that found nothing."""
+        flights = self._flights.setdefault(asyncio.get_running_loop(), {})
+        flight = flights.get(plan.key.exact) if plan.shareable else None
+        if flight is not None and flight.abandoned:
+            flight = None
+        collapsed = flight is not None
+        if flight is None:
+            flight = Flight()
+            if plan.shareable:
+                flights[plan.key.exact] = flight
+            reader = flight.join()
+            flight.start(partial(self._work, plan, flights))
+        else:
+            reader = flight.join()
+        try:
+            decided = await reader.decision()
+        except BaseException:
+            reader.close()
+            raise
+        if decided.rendered is not None:
+            reader.close()
+            return Reply(plan, decided, collapsed)
+        return Reply(plan, decided, collapsed, reader, flight)
+
+    async def _work(self, plan: Plan, flights: _Flights, flight: Flight[Decided]) -> None:
+        try:
+            decided = await self._decide(plan)
+            self._record(plan, decided.decision)
+            flight.decide(decided)
+            if isinstance(decided.decision, Hit) or plan.directives.only_if_cached:
+                return
+            answerer = cast(Answerer, plan.answerer)
+            started = time.perf_counter()
+            async with aclosing(cast(Any, answerer.answer(plan.request))) as chunks:
+                async for chunk in chunks:
+                    flight.add(chunk)
+            flight.finish()
+            await self._keep(plan, decided, flight.chunks, time.perf_counter() - started)
+        finally:
+            if flights.get(plan.key.exact) is flight:
+                del flights[plan.key.exact]
+
+    async def _decide(self, plan: Plan) -> Decided:
+        if not plan.admission.read:
+            return Decided(Bypass(plan.admission.reason))
+        return await self._workers.run(partial(self.layers.look_up, plan))
+
+    async def _keep(
+        self, plan: Plan, decided: Decided, chunks: list[Chunk], cost_s: float
+    ) -> None:
+        if not plan.admission.write:
+            return
+        completion = collect(chunks)
+        kept = policy.keep(completion, self._clock(), self._settings)
+        if not isinstance(kept, Skip):
+            save = partial(
+                self.layers.save,
+                plan,
+                completion,
+                expires_at=kept.expires_at,
+                encoded=decided.encoded,
+                cost_s=cost_s,
+            )
+            try:
+                await self._workers.run(save)
+            except Exception:
+                self.layers.failed("store")
+                kept = Skip("store error")
+        decided.kept = kept
+        self.tally.add(f"skipped: {kept.reason}" if isinstance(kept, Skip) else "stored")
+
+    async def put(self, request: ChatRequest, completion: Completion) -> Keeping:
+        """Store an answer from elsewhere, durable when this returns. Raises StoreError."""
+        plan = self.plan(request, ONLY_IF_CACHED)
+        kept = policy.keep(completion, self._clock(), self._settings)
+        if not isinstance(kept, Skip):
+            save = partial(self.layers.save, plan, completion, expires_at=kept.expires_at)
+            await self._workers.run(save)
+        return kept
+
+    async def remove(self, keys: Sequence[str]) -> int:
+        """Delete entries by exact key; returns how many there were."""
+        return await self._workers.run(partial(self.layers.remove, keys))
+
+    async def clear(self, tenant: str | None = None) -> int:
+        """Delete every entry (of one tenant, if given); returns how many."""
+        removed = await self._workers.run(partial(self.layers.store.clear, tenant))
+        self.layers.memory.clear()
+        return removed
+
+    async def knowledge_changed(self, answerer: str, current: str) -> int:
+        """Make stale what `answerer` said from other knowledge; returns how many entries."""
+        expire = partial(self.layers.store.expire_knowledge, answerer, current, self._clock())
+        stale = await self._workers.run(expire)
+        self.layers.memory.clear()
+        return stale
+
+    async def flush(self) -> None:
+        """Write counters and the index file now."""
+        await self._workers.run(self.layers.store.flush)
+
+    async def aclose(self) -> None:
+        """Close the answerers, finish the threads' work, close store and encoder."""
+        for answerer in self.answerers:
+            await answerer.aclose()
+        await asyncio.to_thread(self._close_leaves)
+
+    def _close_leaves(self) -> None:
+        self._workers.close()
+        self.layers.store.close()
+        if self.layers.embedder is not None:
+            self.layers.embedder.close()
+
+    def _record(self, plan: Plan, decision: Decision) -> None:
+        match decision:
+            case Hit(tier=tier):
+                self.tally.add(f"hit: {tier}")
+            case Miss(reason=reason):
+                self.tally.add(f"miss: {reason}")
+            case Bypass(reason=reason):
+                self.tally.add(f"bypass: {reason}")
+        if requests_log.isEnabledFor(logging.INFO):
+            requests_log.info("%s", _log_line(plan, decision))
+
+
+def _log_line(plan: Plan, decision: Decision) -> str:
+    """One request without its text: `key=value` members, greppable."""
+    line = {
+        "tenant": plan.request.tenant[:8],
+        "key": plan.key.exact[:12],
+        "outcome": type(decision).__name__.lower(),
+        "reason": repr(decision.reason),
+    }
+    if isinstance(decision, Hit):
+        line["similarity"] = f"{decision.similarity:.4f}"
+    elif isinstance(decision, Miss) and decision.nearest is not None:
+        line["nearest"] = f"{decision.nearest:.4f}"
+    return " ".join(f"{name}={value}" for name, value in line.items())
+
+
+def _nobody_answers(request: ChatRequest, answerers: Sequence[Answerer]) -> str:
+    if not answerers:
+        return "No engine is configured to answer a question that is not in the cache."
+    names = [name for answerer in answerers for name in answerer.models()]
+    known = ", ".join(names) or "none by name"
+    return f"The model '{request.model}' does not exist here. Models: {known}."

@@ -1,0 +1,159 @@
+"""The blocking half of the cache: memory, store and encoder, asked in order.
+
+Runs on the driver's threads (`recall` on any thread). A layer that fails is a miss: it is logged
+and counted, and the request goes on without it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from semcache import policy
+from semcache.completion import Completion
+from semcache.interfaces import Embedder, Encoded, Entry, Hit, Miss, Store, Verifier
+from semcache.memory import Memory, Remembered
+from semcache.policy import PolicySettings
+from semcache.render import Rendered
+from semcache.reply import Decided, Plan
+from semcache.tally import Tally
+
+log = logging.getLogger("semcache")
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Exact (memory, then store) and semantic (encoder, then store)."""
+
+    store: Store
+    embedder: Embedder | None
+    verifier: Verifier | None
+    settings: PolicySettings
+    memory: Memory
+    tally: Tally
+    clock: Callable[[], float]
+
+    def recall(self, plan: Plan) -> Decided | None:
+        """An exact hit in memory that no other process has made untrue, or None."""
+        item = self.memory.get(plan.key.exact)
+        if item is None:
+            return None
+        now = self.clock()
+        try:
+            if item.version != self.store.version():
+                return None
+            decision = policy.judge_exact(item.entry, now, plan.directives)
+            if not isinstance(decision, Hit):
+                return None
+            self.store.touch({item.entry.id: 1}, now)
+        except Exception:
+            self.failed("memory")
+            return None
+        return Decided(decision, item.rendered)
+
+    def look_up(self, plan: Plan) -> Decided:
+        """Exact, then semantic. Never raises for a broken layer."""
+        decided = Decided(Miss("unknown"))
+        try:
+            version = self.store.version()
+            found = self.store.get(plan.key.exact)
+        except Exception:
+            self.failed("store")
+            decided.decision = Miss("store error")
+            return decided
+        exact = decided.decision = policy.judge_exact(found, self.clock(), plan.directives)
+        if not isinstance(exact, Hit):
+            self._look_alike(plan, decided)
+        if isinstance(decided.decision, Hit):
+            entry = decided.decision.entry
+            decided.rendered = self._remember(entry, version)
+            self._touch(entry)
+        elif exact != Miss("unknown"):
+            decided.decision = exact
+        return decided
+
+    def _look_alike(self, plan: Plan, decided: Decided) -> None:
+        question = plan.key.question
+        if not self.settings.semantic or self.embedder is None or question is None:
+            return
+        try:
+            encoded = decided.encoded = self.embedder.encode([question])[0]
+            unfit = policy.matchable(encoded, self.settings)
+            if unfit is not None or encoded.vector is None:
+                decided.decision = Miss(unfit or "no vector")
+                return
+            scope, k = plan.key.scope, self.settings.candidates
+            candidates = self.store.search(scope, encoded.vector, k)
+            decided.decision = policy.judge_semantic(
+                question, candidates, self.clock(), plan.directives, self.settings, self.verifier
+            )
+        except Exception:
+            self.failed("semantic")
+            decided.decision = Miss("semantic error")
+
+    def save(
+        self,
+        plan: Plan,
+        completion: Completion,
+        *,
+        expires_at: float | None,
+        encoded: Encoded | None = None,
+        cost_s: float = 0.0,
+    ) -> None:
+        """Store an answer, durable when this returns. Raises StoreError.
+
+        Without a vector (the encoder failed, the question is too long) it is stored exact-only.
+        """
+        vector = None
+        encoded = encoded or self._encoded(plan.key.question)
+        if encoded is not None and policy.matchable(encoded, self.settings) is None:
+            vector = encoded.vector
+        now = self.clock()
+        entry = Entry(
+            key=plan.key.exact,
+            scope=plan.key.scope,
+            question=plan.key.question,
+            completion=completion,
+            created_at=now,
+            expires_at=expires_at,
+            embedder=self.embedder.fingerprint if self.embedder and vector is not None else None,
+            cost_s=cost_s,
+            used_at=now,
+        )
+        version = self.store.version()
+        self.memory.forget(entry.key)
+        self._remember(self.store.put(entry, vector), version)
+
+    def remove(self, keys: Sequence[str]) -> int:
+        """Delete by exact key, from memory too; returns how many there were."""
+        removed = self.store.remove(keys)
+        for key in keys:
+            self.memory.forget(key)
+        return removed
+
+    def failed(self, layer: str) -> None:
+        """Count and log the exception in hand."""
+        self.tally.add(f"failed: {layer}")
+        log.exception("the %s layer failed; this request goes on without it", layer)
+
+    def _encoded(self, question: str | None) -> Encoded | None:
+        if question is None or self.embedder is None:
+            return None
+        try:
+            return self.embedder.encode([question])[0]
+        except Exception:
+            self.failed("semantic")
+            return None
+
+    def _remember(self, entry: Entry, version: int) -> Rendered:
+        rendered = Rendered(entry.completion)
+        size = len(rendered.body(0)) + 1024
+        self.memory.put(Remembered(entry, rendered, version, size))
+        return rendered
+
+    def _touch(self, entry: Entry) -> None:
+        try:
+            self.store.touch({entry.id: 1}, self.clock())
+        except Exception:
+            self.failed("store")

@@ -1,0 +1,89 @@
+"""A request on its way through the cache: the plan made of it, what was decided, the reply."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from semcache.chat import ChatRequest
+from semcache.completion import Chunk, Completion, collect
+from semcache.directives import NONE, Directives
+from semcache.flight import Flight, Reader
+from semcache.interfaces import Answerer, Decision, Encoded
+from semcache.keys import RequestKey
+from semcache.policy import Admission, Keeping
+from semcache.render import Rendered
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request, where it belongs, and who would answer it."""
+
+    request: ChatRequest
+    directives: Directives
+    admission: Admission
+    answerer: Answerer | None
+    key: RequestKey
+
+    @property
+    def shareable(self) -> bool:
+        """Whether identical requests in flight may share this one's answer."""
+        return self.admission.read and self.directives == NONE
+
+
+@dataclass(slots=True)
+class Decided:
+    """What became of one request; `kept` is filled in when its answer has been judged."""
+
+    decision: Decision
+    rendered: Rendered | None = None
+    encoded: Encoded | None = None
+    kept: Keeping | None = None
+
+
+@dataclass(slots=True)
+class Reply:
+    """The answer to one `ask`. Close it, also when not all of it was read.
+
+    On a hit `rendered` holds the stored answer. Otherwise iterate over the reply: it yields the
+    chunks of the answer, live. `collapsed`: the answer is shared with an identical request that
+    was there first.
+    """
+
+    plan: Plan
+    decided: Decided
+    collapsed: bool = False
+    _reader: Reader[Decided] | None = None
+    _flight: Flight[Decided] | None = field(default=None, repr=False)
+
+    @property
+    def decision(self) -> Decision:
+        """Hit, Miss or Bypass, with its reason."""
+        return self.decided.decision
+
+    @property
+    def rendered(self) -> Rendered | None:
+        """The stored answer's bytes, on a hit."""
+        return self.decided.rendered
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        if self._reader is None:
+            raise RuntimeError("a hit has no stream of its own: use Reply.rendered")
+        return self._reader
+
+    async def completion(self) -> Completion:
+        """The whole answer, stored or live."""
+        if self.decided.rendered is not None:
+            return self.decided.rendered.completion
+        return collect([chunk async for chunk in self])
+
+    async def stored(self) -> Keeping | None:
+        """Wait until the answer is stored or refused; None where nothing was to be stored."""
+        if self._flight is not None:
+            await self._flight.settled()
+        return self.decided.kept
+
+    def close(self) -> None:
+        """Leave: an answer that nobody waits for any more is cancelled."""
+        if self._reader is not None:
+            self._reader.close()
