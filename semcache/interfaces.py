@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -211,6 +212,10 @@ class Store(Protocol):
 
     def flush(self) -> None:
         """Write counters and the index file now."""
+        ...
+
+    def backup(self, path: Path) -> None:
+        """Write a consistent copy of the live store to a new file."""
         ...
 
     def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""semcache_server: the cache as an OpenAI-compatible HTTP server."""

@@ -1,0 +1,175 @@
+"""`/v1/chat/completions` and `/v1/completions`: a bare ASGI application around SemCache.
+
+A request whose client leaves is cancelled, unless somebody else waits for the same answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from semcache.cache import SemCache
+from semcache.chat import ChatRequest, Kind
+from semcache.completion import Chunk, without_usage
+from semcache.directives import NONE, parse_cache_control
+from semcache.errors import AnswerError, RequestError, SemcacheError
+from semcache.interfaces import Miss
+from semcache.reply import Plan, Reply
+from semcache.sse import DONE, encode_event
+
+from semcache_server.explain import reply_headers
+from semcache_server.wire import (
+    EVENT_STREAM,
+    JSON,
+    PRIVATE,
+    ASGIScope,
+    ClientGone,
+    Receive,
+    Send,
+    header,
+    parse_json,
+    read_body,
+    respond,
+    respond_error,
+)
+
+import orjson
+
+log = logging.getLogger("semcache.server")
+
+
+class NotCached(AnswerError):
+    """`only-if-cached` was asked for, and it is not (RFC 9111, section 5.2.1.7)."""
+
+    status = 504
+    code = "not_cached"
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """The ASGI application of one kind of request. `tenant_of` authenticates a bearer key."""
+
+    cache: SemCache
+    kind: Kind
+    tenant_of: Callable[[str], str]
+    max_body_bytes: int
+    clock: Callable[[], float]
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        try:
+            body = await read_body(scope, receive, self.max_body_bytes)
+            plan = self._plan(scope, body)
+            reply = self.cache.peek(plan)
+            if reply is not None:
+                await self._send_hit(reply, send)
+            else:
+                await self._fly(plan, receive, send)
+        except SemcacheError as error:
+            await respond_error(send, error)
+        except ClientGone:
+            return
+
+    def _plan(self, scope: ASGIScope, body: bytes) -> Plan:
+        request = ChatRequest.from_wire(
+            parse_json(body), tenant=self.tenant_of(bearer_key(scope)), kind=self.kind
+        )
+        wishes = header(scope, b"cache-control")
+        return self.cache.plan(request, parse_cache_control(wishes) if wishes else NONE)
+
+    async def _fly(self, plan: Plan, receive: Receive, send: Send) -> None:
+        work = asyncio.ensure_future(self._relay(plan, send))
+        gone = asyncio.ensure_future(_disconnected(receive))
+        try:
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            if not work.done():
+                work.cancel()
+            await asyncio.wait({work, gone})
+        if work.cancelled():
+            raise ClientGone
+        work.result()
+
+    async def _relay(self, plan: Plan, send: Send) -> None:
+        reply = await self.cache.fly(plan)
+        try:
+            if reply.rendered is not None:
+                await self._send_hit(reply, send)
+            elif plan.directives.only_if_cached and isinstance(reply.decision, Miss):
+                error = NotCached("The answer is not in the cache, and only-if-cached was asked.")
+                await respond_error(send, error, reply_headers(reply, self.clock()))
+            elif plan.request.stream:
+                await self._send_stream(reply, send)
+            else:
+                await self._send_whole(reply, send)
+        finally:
+            reply.close()
+
+    async def _send_hit(self, reply: Reply, send: Send) -> None:
+        now = self.clock()
+        headers = reply_headers(reply, now)
+        rendered = reply.rendered
+        if rendered is None:
+            raise RuntimeError("a hit without an answer")
+        if not reply.plan.request.stream:
+            await respond(send, 200, rendered.body(int(now)), [JSON, *headers])
+            return
+        usage = reply.plan.request.include_usage
+        events = rendered.events(int(now), include_usage=usage)
+        await respond(send, 200, b"".join(events), [EVENT_STREAM, *headers])
+
+    async def _send_whole(self, reply: Reply, send: Send) -> None:
+        completion = await reply.completion()
+        await reply.stored()
+        headers = reply_headers(reply, self.clock())
+        await respond(send, 200, orjson.dumps(completion.wire), [JSON, *headers])
+
+    async def _send_stream(self, reply: Reply, send: Send) -> None:
+        """The first chunk is awaited before the status line, so that an error has its own."""
+        chunks = _shown(aiter(reply), reply.plan.request.include_usage)
+        first = await anext(chunks, None)
+        headers = [EVENT_STREAM, PRIVATE, *reply_headers(reply, self.clock())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        ending = DONE
+        try:
+            if first is not None:
+                await _send_event(send, encode_event(first))
+            async for chunk in chunks:
+                await _send_event(send, encode_event(chunk))
+        except SemcacheError as error:
+            ending = b"data: " + orjson.dumps(error.to_wire()) + b"\n\n"
+        except Exception:
+            log.exception("an answer broke off")
+            broken = AnswerError("The answer broke off; ask again.")
+            ending = b"data: " + orjson.dumps(broken.to_wire()) + b"\n\n"
+        await send({"type": "http.response.body", "body": ending})
+
+
+async def _shown(chunks: AsyncIterator[Chunk], include_usage: bool) -> AsyncIterator[Chunk]:
+    """The chunks as this caller asked for them: usage only where it was wanted."""
+    async for chunk in chunks:
+        shown = chunk if include_usage else without_usage(chunk)
+        if shown is not None:
+            yield shown
+
+
+async def _send_event(send: Send, event: bytes) -> None:
+    await send({"type": "http.response.body", "body": event, "more_body": True})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
+
+
+def bearer_key(scope: ASGIScope) -> str:
+    """The key of the `Authorization` header, empty where there is none. Raises RequestError."""
+    value = header(scope, b"authorization")
+    if not value:
+        return ""
+    scheme, _, key = value.partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise RequestError("The Authorization header must read 'Bearer <key>'.")
+    return key.strip()

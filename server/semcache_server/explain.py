@@ -1,0 +1,74 @@
+"""What happened to a request, in response headers: RFC 9211 `Cache-Status`, `Age`, `x-semcache-*`.
+
+Pure. `fwd` says why a request went on (RFC 9211, section 2.2); details are quoted strings.
+"""
+
+from __future__ import annotations
+
+from semcache.interfaces import Bypass, Hit, Miss
+from semcache.policy import Keep
+from semcache.reply import Reply
+
+from semcache_server.wire import Headers
+
+
+def reply_headers(reply: Reply, now: float) -> Headers:
+    """The headers of a reply; `stored` is claimed only when it is already true."""
+    key = reply.plan.key.exact[:32].encode()
+    headers = [(b"x-semcache-key", key)]
+    match reply.decision:
+        case Hit() as hit:
+            headers += _hit_headers(hit, key, now)
+        case Miss() as miss:
+            headers += _miss_headers(reply, miss, key)
+        case Bypass() as bypass:
+            fwd = "request" if bypass.reason.startswith("request=") else "bypass"
+            status = f"semcache; fwd={fwd}{_stored(reply)}; detail={quoted(bypass.reason)}"
+            headers.append((b"cache-status", status.encode()))
+            headers.append((b"x-semcache-status", b"BYPASS"))
+    return headers
+
+
+def _hit_headers(hit: Hit, key: bytes, now: float) -> Headers:
+    entry = hit.entry
+    age = max(0, int(now - entry.created_at))
+    ttl = b"" if entry.expires_at is None else b"; ttl=%d" % int(entry.expires_at - now)
+    if hit.tier == "exact":
+        detail, status = b"exact", b"HIT"
+    else:
+        seen = f'"semantic;sim={hit.similarity:.4f};thr={hit.threshold:.4f}"'
+        detail, status = seen.encode(), b"SEMANTIC_HIT"
+    cache_status = b'semcache; hit%b; key="%b"; detail=%b' % (ttl, key, detail)
+    headers = [
+        (b"cache-status", cache_status),
+        (b"age", b"%d" % age),
+        (b"x-semcache-status", status),
+        (b"x-semcache-entry-id", b"%d" % entry.id),
+    ]
+    if hit.tier == "semantic":
+        headers.append((b"x-semcache-similarity", b"%.4f" % hit.similarity))
+    return headers
+
+
+def _miss_headers(reply: Reply, miss: Miss, key: bytes) -> Headers:
+    detail = miss.reason if miss.nearest is None else f"{miss.reason};near={miss.nearest:.4f}"
+    collapsed = "; collapsed" if reply.collapsed else ""
+    stored = _stored(reply)
+    cache_status = (
+        f'semcache; fwd=miss{collapsed}{stored}; key="{key.decode()}"; detail={quoted(detail)}'
+    )
+    status = b"COALESCED" if reply.collapsed else b"MISS"
+    headers = [(b"cache-status", cache_status.encode()), (b"x-semcache-status", status)]
+    if reply.plan.answerer is not None:
+        headers.append((b"x-semcache-answerer", reply.plan.answerer.name.encode("latin-1")))
+    return headers
+
+
+def _stored(reply: Reply) -> str:
+    return "; stored" if isinstance(reply.decided.kept, Keep) else ""
+
+
+def quoted(text: str) -> str:
+    """An RFC 8941 string: printable ASCII, backslash and quote escaped."""
+    plain = "".join(c if " " <= c <= "~" else "?" for c in text)
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
