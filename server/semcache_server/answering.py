@@ -10,6 +10,8 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+import orjson
+
 from semcache.cache import SemCache
 from semcache.chat import ChatRequest, Kind
 from semcache.completion import Chunk, without_usage
@@ -17,8 +19,8 @@ from semcache.directives import NONE, parse_cache_control
 from semcache.errors import AnswerError, RequestError, SemcacheError
 from semcache.interfaces import Miss
 from semcache.reply import Plan, Reply
-from semcache.sse import DONE, encode_event
-
+from semcache.sse import DONE
+from semcache.sse import encode as encode_event
 from semcache_server.explain import reply_headers
 from semcache_server.wire import (
     EVENT_STREAM,
@@ -34,8 +36,6 @@ from semcache_server.wire import (
     respond,
     respond_error,
 )
-
-import orjson
 
 log = logging.getLogger("semcache.server")
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from semcache.errors import ModelNotFound, RequestError, SemcacheError
 from semcache.interfaces import Embedder, Vector
-
 from semcache_server.wire import (
     ASGIScope,
     ClientGone,

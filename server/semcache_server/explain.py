@@ -8,7 +8,6 @@ from __future__ import annotations
 from semcache.interfaces import Bypass, Hit, Miss
 from semcache.policy import Keep
 from semcache.reply import Reply
-
 from semcache_server.wire import Headers
 
 

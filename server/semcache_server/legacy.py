@@ -27,7 +27,6 @@ from semcache.completion import text_completion_of
 from semcache.directives import ONLY_IF_CACHED
 from semcache.errors import AuthenticationError, RequestError
 from semcache.policy import Skip
-
 from semcache_server.wire import ASGIScope, parse_json, read_body
 
 

@@ -25,7 +25,7 @@ PRIVATE: tuple[bytes, bytes] = (b"cache-control", b"private, no-store")
 _DRAINED = 8
 
 
-class ClientGone(Exception):  # noqa: N818 - not an error: there is nobody to tell
+class ClientGone(Exception):
     """The client closed the connection before its request or answer was complete."""
 
 

@@ -1,0 +1,233 @@
+"""The application: routes put together from values, and the life of what they need.
+
+Starlette routes the requests; the hit path below it is bare ASGI (see `answering`). Nothing here
+reads a configuration file or an environment variable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from semcache.cache import SemCache
+from semcache.errors import SemcacheError
+from semcache_server.answering import Answering, bearer_key
+from semcache_server.embeddings import Embeddings
+from semcache_server.legacy import Legacy
+from semcache_server.wire import ASGIScope, respond_error
+
+log = logging.getLogger("semcache.server")
+
+ListModels = Callable[[], Awaitable[list[dict[str, Any]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What the application serves. Times in seconds, sizes in bytes.
+
+    `tenant_of` authenticates a bearer key. `more_models` asks the upstreams for theirs. `refresh`
+    looks at the knowledge folder and brings cache and engine up to date with it.
+    """
+
+    cache: SemCache
+    tenant_of: Callable[[str], str]
+    model: str
+    embedding_names: Sequence[str] = ()
+    more_models: Sequence[ListModels] = ()
+    refresh: Callable[[], Awaitable[None]] | None = None
+    refresh_every_s: float = 2.0
+    max_body_bytes: int = 10_000_000
+    cache_file_key: str = ""
+    clock: Callable[[], float] = field(default=time.time)
+
+
+class Readiness:
+    """Whether the server takes questions: after its start, until its shutdown."""
+
+    def __init__(self) -> None:
+        self.ready = False
+
+
+def build_app(serving: Serving) -> Starlette:
+    """The ASGI application."""
+    readiness = Readiness()
+    legacy = Legacy(
+        cache=serving.cache,
+        model=serving.model,
+        tenant=lambda scope: _tenant(serving, scope),
+        max_body_bytes=serving.max_body_bytes,
+        file_key=serving.cache_file_key,
+    )
+    routes = [
+        Route("/v1/chat/completions", _answering(serving, "chat"), methods=["POST"]),
+        Route("/v1/completions", _answering(serving, "completion"), methods=["POST"]),
+        Route("/v1/models", _models(serving), methods=["GET"]),
+        Route("/v1/models/{name:path}", _model(serving), methods=["GET"]),
+        Route("/healthz", _healthz, methods=["GET"]),
+        Route("/readyz", _readyz(readiness), methods=["GET"]),
+        Route("/", legacy.hello, methods=["GET"]),
+        Route("/put", legacy.put, methods=["POST"]),
+        Route("/get", legacy.get, methods=["POST"]),
+        Route("/flush", legacy.flush, methods=["POST"]),
+        Route("/cache_file", legacy.cache_file, methods=["GET"]),
+    ]
+    embedder = serving.cache.layers.embedder
+    if embedder is not None:
+        embeddings = Embeddings(
+            embedder=embedder,
+            names=serving.embedding_names,
+            authenticate=lambda scope: _tenant(serving, scope),
+            max_body_bytes=serving.max_body_bytes,
+        )
+        routes.append(Route("/v1/embeddings", embeddings, methods=["POST"]))
+    return Starlette(
+        routes=routes,
+        lifespan=_lifespan(serving, readiness),
+        exception_handlers={
+            SemcacheError: _semcache_error,
+            HTTPException: _http_error,
+            Exception: _unexpected,
+        },
+    )
+
+
+def _answering(serving: Serving, kind: Any) -> Answering:
+    return Answering(
+        cache=serving.cache,
+        kind=kind,
+        tenant_of=serving.tenant_of,
+        max_body_bytes=serving.max_body_bytes,
+        clock=serving.clock,
+    )
+
+
+def _tenant(serving: Serving, scope: ASGIScope) -> str:
+    return serving.tenant_of(bearer_key(scope))
+
+
+# --------------------------------------------------------------------------------------- routes
+
+
+async def _healthz(request: Request) -> Response:
+    """The process is alive."""
+    return PlainTextResponse("ok")
+
+
+def _readyz(readiness: Readiness) -> Callable[[Request], Awaitable[Response]]:
+    async def readyz(request: Request) -> Response:
+        if readiness.ready:
+            return PlainTextResponse("ready")
+        return PlainTextResponse("not ready", status_code=503)
+
+    return readyz
+
+
+async def _listed(serving: Serving) -> list[dict[str, Any]]:
+    own = [name for answerer in serving.cache.answerers for name in answerer.models()]
+    models: dict[str, dict[str, Any]] = {}
+    for name in [*own, *serving.embedding_names]:
+        models[name] = {"id": name, "object": "model", "created": 0, "owned_by": "semcache"}
+    for more in serving.more_models:
+        for model in await more():
+            models.setdefault(str(model.get("id")), model)
+    return list(models.values())
+
+
+def _models(serving: Serving) -> Callable[[Request], Awaitable[Response]]:
+    async def models(request: Request) -> Response:
+        _tenant(serving, request.scope)
+        return JSONResponse({"object": "list", "data": await _listed(serving)})
+
+    return models
+
+
+def _model(serving: Serving) -> Callable[[Request], Awaitable[Response]]:
+    async def model(request: Request) -> Response:
+        _tenant(serving, request.scope)
+        name = request.path_params["name"]
+        for listed in await _listed(serving):
+            if listed["id"] == name:
+                return JSONResponse(listed)
+        raise HTTPException(404, f"The model '{name}' does not exist here.")
+
+    return model
+
+
+# --------------------------------------------------------------------------------------- errors
+
+
+async def _semcache_error(request: Request, error: Exception) -> Response:
+    return _ErrorResponse(error if isinstance(error, SemcacheError) else SemcacheError(str(error)))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = error.detail if isinstance(error, HTTPException) else "Internal error."
+    if status == 404 and detail == "Not Found":
+        detail = f"Unknown request URL: {request.method} {request.url.path}."
+    headers = error.headers if isinstance(error, HTTPException) else None
+    body = {
+        "error": {
+            "message": detail,
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "unknown_url" if status == 404 else None,
+        }
+    }
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    return _ErrorResponse(SemcacheError("The server met an unexpected error; its log says more."))
+
+
+class _ErrorResponse(Response):
+    """A SemcacheError as a Starlette response."""
+
+    def __init__(self, error: SemcacheError) -> None:
+        super().__init__(status_code=error.status)
+        self._error = error
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await respond_error(send, self._error)
+
+
+# ----------------------------------------------------------------------------------------- life
+
+
+def _lifespan(serving: Serving, readiness: Readiness) -> Any:
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        watching = asyncio.create_task(_watch(serving))
+        readiness.ready = True
+        try:
+            yield
+        finally:
+            readiness.ready = False
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+            await serving.cache.aclose()
+
+    return lifespan
+
+
+async def _watch(serving: Serving) -> None:
+    """Follow the knowledge folder. What goes wrong is logged; the old knowledge stays in use."""
+    while serving.refresh is not None:
+        await asyncio.sleep(serving.refresh_every_s)
+        try:
+            await serving.refresh()
+        except Exception:
+            log.exception("the knowledge could not be brought up to date")
