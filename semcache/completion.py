@@ -178,6 +178,19 @@ def _finished(choice: dict[str, Any], is_text: bool) -> dict[str, Any]:
     return choice
 
 
+def without_usage(chunk: Chunk) -> Chunk | None:
+    """The chunk for a caller who did not ask for usage; None where it holds nothing else.
+
+    Usage beside choices stays: a server that sends it there does so unasked.
+    """
+    wire = chunk.wire
+    if "usage" not in wire or (wire["usage"] is not None and wire.get("choices")):
+        return chunk
+    if wire["usage"] is not None:
+        return None
+    return Chunk({name: value for name, value in wire.items() if name != "usage"})
+
+
 # ------------------------------------------------------------------------------- whole → stream
 
 
