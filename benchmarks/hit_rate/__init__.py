@@ -1,0 +1,1 @@
+"""How often the cache is right, how often it is wrong, and what that takes."""
