@@ -15,7 +15,6 @@ from semcache.completion import Chunk
 from semcache.errors import UpstreamError
 from semcache.sse import DONE, DONE_DATA, EventDecoder, encode
 
-
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 

@@ -1,0 +1,197 @@
+"""An OpenAI-compatible server as an answerer, relayed.
+
+Fields that nobody here knows pass as they came, in plain answers and in streams. An answer that
+is not complete never looks complete: a stream that ends without `[DONE]` is an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from fnmatch import fnmatchcase
+from typing import Any
+
+import httpx2
+import orjson
+
+from semcache.chat import ChatRequest, Kind
+from semcache.completion import Chunk, Completion, replay
+from semcache.endpoint import MAX_ANSWER_BYTES, Endpoint, UpstreamSettings
+from semcache.errors import UpstreamError
+from semcache.keys import Source
+from semcache.sse import DONE_DATA, EventDecoder
+
+__all__ = ["Upstream", "UpstreamSettings"]
+
+_PATHS: Mapping[Kind, str] = {"chat": "chat/completions", "completion": "completions"}
+# How long the end of the body may lag behind `[DONE]` before its connection is given up.
+_TAIL_S = 0.05
+_log = logging.getLogger(__name__)
+
+
+class Upstream:
+    """One OpenAI-compatible server. Implements `interfaces.Answerer`.
+
+    `http` is a client to send through instead of our own; it stays the caller's to close.
+    """
+
+    def __init__(
+        self, settings: UpstreamSettings, *, http: httpx2.AsyncClient | None = None
+    ) -> None:
+        self._endpoint = Endpoint(settings, http=http)
+        self._patterns = settings.models
+        self._source = Source(answerer=settings.name, model=self._endpoint.root)
+        self._asks_usage = settings.usage_in_streams
+
+    @property
+    def name(self) -> str:
+        """The name in the configuration; part of every key."""
+        return self._endpoint.name
+
+    def accepts(self, request: ChatRequest) -> bool:
+        """Whether a pattern matches the model asked for; case counts."""
+        return self._serves(request.model)
+
+    def source(self, request: ChatRequest) -> Source:
+        """This server: another upstream's answers are never this one's."""
+        return self._source
+
+    def models(self) -> list[str]:
+        """The patterns that are plain names."""
+        return [pattern for pattern in self._patterns if not set("*?[") & set(pattern)]
+
+    async def fetch_models(self) -> list[dict[str, Any]]:
+        """What the upstream lists under `/models`, as far as it is accepted; empty on an error."""
+        try:
+            async with aclosing(await self._endpoint.get("models")) as response:
+                listed = orjson.loads(await self._endpoint.body(response))["data"]
+            named = [model for model in listed if isinstance(model["id"], str)]
+        except (httpx2.HTTPError, UpstreamError, ValueError, KeyError, TypeError) as error:
+            _log.warning("upstream %s: no list of models: %s", self.name, type(error).__name__)
+            return []
+        return [model for model in named if self._serves(model["id"])]
+
+    async def answer(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        """Relay the upstream's answer, chunk by chunk. Closing it early leaves the upstream.
+
+        Raises UpstreamError with the upstream's own status, body and headers, or with 502 (no
+        connection, a broken or unfinished answer), 503 (no connection free) or 504 (silence);
+        RequestError where the request cannot be written as JSON.
+        """
+        try:
+            async with aclosing(await self._ask(request)) as response:
+                if _is_event_stream(response, request):
+                    async with aclosing(self._relayed(response)) as chunks:
+                        async for chunk in chunks:
+                            yield chunk
+                    return
+                wire = self._whole(await self._endpoint.body(response))
+        except httpx2.HTTPError as error:
+            raise self._endpoint.failure(error) from error
+        for chunk in replay(Completion(wire)):
+            yield chunk
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._endpoint.aclose()
+
+    async def _ask(self, request: ChatRequest) -> httpx2.Response:
+        """An open response, with usage asked for in a stream where the caller did not."""
+        path, wire = _PATHS[request.kind], request.to_wire()
+        if not (request.stream and self._asks_usage and not request.include_usage):
+            return await self._endpoint.post(path, wire)
+        options = {**(request.stream_options or {}), "include_usage": True}
+        try:
+            return await self._endpoint.post(path, {**wire, "stream_options": options})
+        except UpstreamError as error:
+            if error.status not in {400, 422} or b"stream_options" not in (error.body or b""):
+                raise
+        response = await self._endpoint.post(path, wire)
+        self._asks_usage = False  # only now: the refusal was not about something else
+        _log.info("upstream %s refuses stream_options; its streams carry no usage", self.name)
+        return response
+
+    def _serves(self, model: str) -> bool:
+        return any(fnmatchcase(model, pattern) for pattern in self._patterns)
+
+    async def _relayed(self, response: httpx2.Response) -> AsyncGenerator[Chunk, None]:
+        decoder = EventDecoder()
+        read_bytes = 0
+        async with aclosing(response.aiter_bytes()) as feeds:
+            async for feed in feeds:
+                read_bytes += len(feed)
+                if read_bytes > MAX_ANSWER_BYTES:
+                    raise self._endpoint.too_large()
+                for data in decoder.feed(feed):
+                    if data == DONE_DATA:
+                        await _skip_tail(feeds)
+                        return
+                    yield Chunk(self._parsed(data))
+        raise UpstreamError(f"The upstream {self.name!r} ended its stream without [DONE].")
+
+    def _whole(self, body: bytes) -> dict[str, Any]:
+        wire = self._parsed(body)
+        if wire.get("choices") is None:
+            raise self._no_answer()
+        return wire
+
+    def _parsed(self, data: str | bytes) -> dict[str, Any]:
+        """The object in an event or a body; raises the error that it may hold instead."""
+        try:
+            wire = orjson.loads(data)
+        except ValueError as error:
+            raise UpstreamError(f"The upstream {self.name!r} sent invalid JSON.") from error
+        if isinstance(wire, dict) and wire.get("error"):
+            raise UpstreamError(
+                f"The upstream {self.name!r} answered with an error.",
+                status=_status_in(wire["error"]),
+                body=self._endpoint.without_key(data.encode() if isinstance(data, str) else data),
+                headers={"content-type": "application/json"},
+            )
+        if not isinstance(wire, dict) or not _is_answer(wire):
+            raise self._no_answer()
+        return wire
+
+    def _no_answer(self) -> UpstreamError:
+        return UpstreamError(f"The upstream {self.name!r} sent JSON that is no answer.")
+
+
+def _is_event_stream(response: httpx2.Response, request: ChatRequest) -> bool:
+    """What the upstream says that it sends; what was asked for where it does not say."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "text/event-stream" or (request.stream and not kind.endswith("json"))
+
+
+def _is_answer(wire: Mapping[str, Any]) -> bool:
+    """Whether the merging of chunks can rely on the form of this object."""
+    choices = wire.get("choices")
+    return choices is None or (isinstance(choices, list) and all(map(_is_choice, choices)))
+
+
+def _is_choice(choice: object) -> bool:
+    if not isinstance(choice, dict) or not isinstance(choice.get("index", 0), int):
+        return False
+    inner = (choice.get(name) or {} for name in ("delta", "message", "logprobs"))
+    if not all(isinstance(value, dict) for value in inner):
+        return False
+    message = choice.get("delta") or choice.get("message") or {}
+    calls = message.get("tool_calls") or []
+    return isinstance(calls, list) and all(isinstance(call, dict) for call in calls)
+
+
+def _status_in(error: object) -> int:
+    """The HTTP status that an error inside a good response stands for."""
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, int) and 400 <= code <= 599 else 502
+
+
+async def _skip_tail(feeds: AsyncGenerator[bytes, None]) -> None:
+    """Read the end of the body, so that its connection can serve the next request."""
+    try:
+        async with asyncio.timeout(_TAIL_S):
+            async for _ in feeds:
+                pass
+    except (TimeoutError, httpx2.HTTPError):
+        return  # the answer is whole; only the connection is lost
