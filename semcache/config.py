@@ -1,0 +1,179 @@
+"""Configuration: `cache_config.yaml` in, checked values out. `assembly` makes the parts of them.
+
+GPTCache's keys keep their names and their meaning (`semcache.gptcache.vocabulary`); semcache's own
+keys stand beside them in sections of their own. Every key is known or an error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from semcache import guards
+from semcache.cag.settings import CagSettings
+from semcache.errors import ConfigError
+from semcache.gptcache.vocabulary import KNOWN_KEYS, GptcacheSettings, read_vocabulary
+from semcache.policy import PolicySettings
+from semcache.sections import read_section, require_known
+
+ENGINES = ("cag", "upstream")
+OPENAI_URL = "https://api.openai.com/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySection:
+    """`policy:` — what may be served and stored. See `policy.PolicySettings`."""
+
+    guards: tuple[str, ...] = ("numbers", "negation")
+    candidates: int = 4
+    max_unknown_share: float = 0.2
+    max_temperature: float = 0.0
+    ttl_s: float | None = None
+    max_entry_bytes: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSection:
+    """`store:` — bounds of the store beyond GPTCache's `max_size`, and its durability."""
+
+    max_bytes: int | None = None
+    max_entries_per_tenant: int | None = None
+    synchronous: str = "FULL"
+    memory_bytes: int = 64_000_000
+    threads: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSection:
+    """`upstream:` — an OpenAI-compatible server. The key is read from the environment."""
+
+    base_url: str | None = None
+    api_key_env: str = "OPENAI_API_KEY"
+    models: tuple[str, ...] = ("*",)
+    timeout_s: float = 600.0
+    connect_timeout_s: float = 5.0
+    max_connections: int = 1000
+    usage_in_streams: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSection:
+    """`server:` — where semcache_server listens, and its limits."""
+
+    host: str = "localhost"
+    port: int = 8000
+    max_body_bytes: int = 10_000_000
+    shutdown_grace_s: int = 30
+    knowledge_poll_s: float = 2.0
+    log_level: str = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that a file can say, checked."""
+
+    gptcache: GptcacheSettings
+    engines: tuple[str, ...] = ("cag",)
+    cag: CagSettings = field(default_factory=CagSettings)
+    upstream: UpstreamSection = field(default_factory=UpstreamSection)
+    policy: PolicySection = field(default_factory=PolicySection)
+    store: StoreSection = field(default_factory=StoreSection)
+    server: ServerSection = field(default_factory=ServerSection)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Config:
+        """Read what YAML gave. Raises ConfigError, naming the key."""
+        own = [f.name for f in fields(cls) if f.name != "gptcache"]
+        require_known(values, [*own, *KNOWN_KEYS])
+        config = cls(
+            gptcache=read_vocabulary({k: v for k, v in values.items() if k in KNOWN_KEYS}),
+            engines=_engines(values.get("engines", ["cag"])),
+            cag=read_section(CagSettings, values.get("cag"), "cag"),
+            upstream=read_section(UpstreamSection, values.get("upstream"), "upstream"),
+            policy=read_section(PolicySection, values.get("policy"), "policy"),
+            store=read_section(StoreSection, values.get("store"), "store"),
+            server=read_section(ServerSection, values.get("server"), "server"),
+        )
+        config.check()
+        return config
+
+    @classmethod
+    def from_file(cls, path: Path) -> Config:
+        """Read a YAML file with the safe loader. Raises ConfigError."""
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"Cannot read {path}: {error.strerror}.") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not valid YAML: {error}") from None
+        if values is None:
+            values = {}
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"{path} must hold keys and values at its top level.")
+        return cls.from_mapping(values)
+
+    def check(self) -> None:
+        """What no single key can tell. Raises ConfigError."""
+        unknown = [name for name in self.policy.guards if name not in guards.GUARDS]
+        if unknown:
+            known = ", ".join(guards.GUARDS)
+            raise ConfigError(f"Unknown guard '{unknown[0]}' in 'policy.guards'. Known: {known}.")
+        if "upstream" in self.engines and self.upstream.base_url is None:
+            raise ConfigError("'engines' names upstream: set 'upstream.base_url' too.")
+
+    def policy_settings(self) -> PolicySettings:
+        """The sections that bear on decisions, on our scales."""
+        own = {f.name: getattr(self.policy, f.name) for f in fields(self.policy)}
+        return PolicySettings(
+            threshold=self.gptcache.cosine_threshold,
+            semantic=self.gptcache.evaluation != "exact",
+            **own,
+        )
+
+    def api_key(self) -> str | None:
+        """The upstream's key, from the environment variable that the file names."""
+        return os.environ.get(self.upstream.api_key_env) or None
+
+    def with_overrides(
+        self,
+        *,
+        data_dir: Path | None = None,
+        knowledge: Path | None = None,
+        host: str | None = None,
+        port: int | None = None,
+        log_level: str | None = None,
+    ) -> Config:
+        """The same configuration with what a command line says."""
+        given = {"host": host, "port": port, "log_level": log_level}
+        server = replace(self.server, **{k: v for k, v in given.items() if v is not None})
+        gptcache = self.gptcache if data_dir is None else replace(self.gptcache, data_dir=data_dir)
+        cag = self.cag if knowledge is None else replace(self.cag, knowledge=knowledge)
+        return replace(self, server=server, gptcache=gptcache, cag=cag)
+
+    def with_openai(self) -> Config:
+        """The same configuration with the OpenAI API behind every other engine."""
+        if "upstream" in self.engines:
+            return self
+        upstream = replace(self.upstream, base_url=self.upstream.base_url or OPENAI_URL)
+        return replace(self, upstream=upstream, engines=(*self.engines, "upstream"))
+
+
+def default_config() -> Config:
+    """The documented defaults: what an empty file means."""
+    return Config.from_mapping({})
+
+
+def _engines(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ConfigError("'engines' must be a list, for instance [cag, upstream].")
+    for name in value:
+        if name not in ENGINES:
+            raise ConfigError(f"Unknown engine '{name}' in 'engines'. Known: {', '.join(ENGINES)}.")
+    if len(set(value)) != len(value):
+        raise ConfigError("'engines' names an engine twice.")
+    return tuple(value)

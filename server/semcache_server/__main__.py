@@ -1,0 +1,132 @@
+"""The command `semcache_server`: options on the command line over a configuration file."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+
+from semcache.assembly import Assembled, build
+from semcache.config import Config, default_config
+from semcache.errors import ConfigError, SemcacheError
+from semcache_server.app import Serving, build_app
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options; those of gptcache_server keep their names."""
+    options = argparse.ArgumentParser(
+        prog="semcache_server",
+        description="A semantic response cache in front of an LLM, as an OpenAI-compatible server.",
+        epilog="Options override the configuration file; without one the defaults apply.",
+    )
+    options.add_argument("-s", "--host", help="the hostname to listen on (localhost)")
+    options.add_argument("-p", "--port", type=int, help="the port to listen on (8000)")
+    options.add_argument(
+        "-d", "--cache-dir", type=Path, metavar="DIR", help="the data directory (semcache_data)"
+    )
+    options.add_argument(
+        "-k", "--cache-file-key", default="", metavar="KEY", help="allow /cache_file?key=KEY"
+    )
+    options.add_argument(
+        "-f", "--cache-config-file", type=Path, metavar="FILE", help="cache_config.yaml"
+    )
+    options.add_argument(
+        "-o",
+        "--openai",
+        nargs="?",
+        const=True,
+        default=False,
+        type=_truth,
+        metavar="BOOL",
+        help="answer what no engine answers from the OpenAI API (key: OPENAI_API_KEY)",
+    )
+    options.add_argument(
+        "-of",
+        "--openai-cache-config-file",
+        type=Path,
+        metavar="FILE",
+        help="gptcache_server's name for -f with -o; one cache serves both here",
+    )
+    options.add_argument(
+        "--knowledge", type=Path, metavar="FOLDER", help="documents (.txt, .md) to answer from"
+    )
+    options.add_argument(
+        "--log-level", choices=["debug", "info", "warning", "error"], help="(warning)"
+    )
+    return options
+
+
+def configured(args: argparse.Namespace) -> Config:
+    """The configuration that the command line asks for. Raises ConfigError."""
+    file = args.cache_config_file or args.openai_cache_config_file
+    if args.openai_cache_config_file not in (None, file):
+        raise ConfigError("-f and -of name two files, but one cache serves both: name one file.")
+    config = default_config() if file is None else Config.from_file(file)
+    config = config.with_overrides(
+        data_dir=args.cache_dir,
+        knowledge=args.knowledge,
+        host=args.host,
+        port=args.port,
+        log_level=args.log_level,
+    )
+    return config.with_openai() if args.openai else config
+
+
+def serve(assembled: Assembled, cache_file_key: str) -> None:
+    """Serve until SIGINT or SIGTERM; what was accepted is finished first."""
+    server = assembled.config.server
+    upstream = assembled.upstream
+    serving = Serving(
+        cache=assembled.cache,
+        tenant_of=assembled.tenant_of,
+        model=assembled.default_model,
+        embedding_names=assembled.embedding_names,
+        more_models=() if upstream is None else (upstream.fetch_models,),
+        refresh=None if assembled.engine is None else assembled.refresh,
+        refresh_every_s=server.knowledge_poll_s,
+        max_body_bytes=server.max_body_bytes,
+        cache_file_key=cache_file_key,
+    )
+    uvicorn.run(
+        build_app(serving),
+        host=server.host,
+        port=server.port,
+        log_level=server.log_level,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=server.shutdown_grace_s,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point."""
+    args = parser().parse_args(argv)
+    try:
+        config = configured(args)
+        logging.basicConfig(
+            level=config.server.log_level.upper(),
+            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        )
+        assembled = build(config, progress=_say)
+    except SemcacheError as error:
+        sys.exit(f"semcache_server: {error}")
+    where = f"http://{config.server.host}:{config.server.port}"
+    _say(f"semcache is ready on {where} (model: {assembled.default_model})")
+    serve(assembled, args.cache_file_key)
+
+
+def _truth(text: str) -> bool:
+    return text.strip().lower() not in {"", "0", "false", "no", "off"}
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    main()
