@@ -10,12 +10,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from semcache import endpoint
+from semcache import endpoint, upstream
 from semcache.completion import Chunk, collect
 from semcache.errors import ConfigError, UpstreamError
 from semcache.upstream import Upstream, UpstreamSettings
 from tests.loopback import Drop, Events, Json, Loopback, Reply, Seen, sse
-from tests.relaying import HELLO, KEY, WHOLE, chat, chunks_of, endless, piece, refusal, use
+from tests.relaying import HELLO, KEY, WAIT_S, WHOLE, chat, chunks_of, endless, piece, refusal, use
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,8 @@ def test_a_redirect_is_not_followed() -> None:
     assert "base_url" in str(error)
 
 
-def test_one_connection_serves_one_request_after_another() -> None:
+def test_one_connection_serves_one_request_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream, "_TAIL_S", WAIT_S)  # a slow machine's tail is late
     replies: list[Reply] = [Events(sse(*HELLO)), Json(WHOLE), Json({"error": {}}, status=500)]
 
     async def six(relay: Upstream) -> None:

@@ -208,6 +208,13 @@ def test_a_refusal_of_something_else_is_relayed_and_not_remembered() -> None:
     assert asked == [True, False, True]
 
 
+def test_a_failure_that_names_stream_options_is_no_refusal_of_them() -> None:
+    failed = {"error": {"message": "worker died on stream_options"}}
+    with Loopback([Json(failed, status=500), Events(sse(*HELLO))]) as server:
+        assert refusal(server, chat(stream=True)).status == 500
+        assert len(server.requests) == 1
+
+
 def test_the_callers_own_stream_options_go_as_they_are() -> None:
     own = {"include_usage": True, "include_obfuscation": False}
     with Loopback(_refuses_options) as server:

@@ -148,7 +148,7 @@ def test_no_free_connection_is_503() -> None:
         return refused.value.status
 
     with Loopback([Events([*sse(HELLO[0], done=False), threading.Event()])]) as server:
-        assert asyncio.run(use(server, two, max_connections=1, timeout_s=0.5)) == 503
+        assert asyncio.run(use(server, two, max_connections=1, timeout_s=1.5)) == 503
 
 
 @pytest.mark.parametrize("stream", [True, False])
