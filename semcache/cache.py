@@ -80,7 +80,7 @@ class SemCache:
         via: Answerer | None = None,
     ) -> Plan:
         """Route, admit and key a request. Raises ModelNotFound where nobody would answer it."""
-        answerer = via or next((a for a in self.answerers if a.accepts(request)), None)
+        answerer = next((a for a in self.answerers if a.accepts(request)), via)
         if answerer is None and not directives.only_if_cached:
             raise ModelNotFound(_nobody_answers(request, self.answerers), param="model")
         source = Source() if answerer is None else answerer.source(request)
@@ -110,7 +110,7 @@ class SemCache:
     ) -> Reply:
         """Answer a request from the first layer that can.
 
-        `via` answers on a miss in place of the configured answerers. With `only-if-cached` a miss
+        `via` answers on a miss what no configured answerer accepts. With `only-if-cached` a miss
         has no chunks. Raises RequestError and AnswerError, as the answerer said them.
         """
         plan = self.plan(request, directives, via)
