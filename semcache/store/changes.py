@@ -1,0 +1,126 @@
+"""The SQL that changes rows. Every function runs inside the writer's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from semcache.interfaces import Entry, Vector
+from semcache.store.writer import Transaction
+
+_INSERT = """
+INSERT INTO entries (seq, key, scope, tenant, model, answerer, source_model, knowledge, context,
+    params, embedder, created_at, expires_at, used_at, hits, bytes, cost_s, question)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """An entry ready to be written. `indexed`: its vector is of the store's own encoder."""
+
+    entry: Entry
+    json: bytes
+    vector: Vector | None
+    blob: bytes | None
+    indexed: bool
+
+    @property
+    def bytes(self) -> int:
+        """What counts against the byte limit: completion, question and vector."""
+        question = len((self.entry.question or "").encode("utf-8", "surrogatepass"))
+        return len(self.json) + question + len(self.blob or b"")
+
+
+def put(transaction: Transaction, row: NewRow) -> int:
+    """Replace what is under the key; returns the new id."""
+    run = transaction.connection.exec_driver_sql
+    entry, scope = row.entry, row.entry.scope
+    old = run("DELETE FROM entries WHERE key = ? RETURNING id", (entry.key,)).scalars().all()
+    transaction.removed.extend(old)
+    digest = scope.digest()
+    source = scope.source
+    inserted = run(
+        _INSERT,
+        (
+            *(transaction.seq, entry.key, digest, scope.tenant, scope.model),
+            *(source.answerer, source.model, source.knowledge, scope.context, scope.params),
+            *(entry.embedder, entry.created_at, entry.expires_at, entry.used_at),
+            *(entry.hits, row.bytes, entry.cost_s, entry.question),
+        ),
+    )
+    new = int(inserted.lastrowid)
+    run("INSERT INTO completions (id, json) VALUES (?, ?)", (new, row.json))
+    if row.blob is not None:
+        run("INSERT INTO vectors (id, vector) VALUES (?, ?)", (new, row.blob))
+    if row.indexed and row.vector is not None:
+        transaction.added.append((new, digest, row.vector))
+    transaction.tenants.add(scope.tenant)
+    return new
+
+
+def remove_keys(transaction: Transaction, keys: Sequence[str]) -> int:
+    """Delete by exact key; returns how many rows there were."""
+    before = len(transaction.removed)
+    for key in keys:
+        rows = transaction.connection.exec_driver_sql(
+            "DELETE FROM entries WHERE key = ? RETURNING id", (key,)
+        )
+        transaction.removed.extend(rows.scalars().all())
+    return len(transaction.removed) - before
+
+
+def remove_ids(transaction: Transaction, ids: Sequence[int]) -> int:
+    """Delete by id; returns how many rows there were."""
+    before = len(transaction.removed)
+    for at in range(0, len(ids), 500):
+        some = tuple(ids[at : at + 500])
+        marks = ",".join("?" * len(some))
+        query = f"DELETE FROM entries WHERE id IN ({marks}) RETURNING id"  # noqa: S608 - marks only
+        rows = transaction.connection.exec_driver_sql(query, some)
+        transaction.removed.extend(rows.scalars().all())
+    return len(transaction.removed) - before
+
+
+def clear(transaction: Transaction, tenant: str | None) -> int:
+    """Delete everything, or everything of one tenant; returns how many rows there were."""
+    run = transaction.connection.exec_driver_sql
+    if tenant is None:
+        rows = run("DELETE FROM entries RETURNING id")
+    else:
+        rows = run("DELETE FROM entries WHERE tenant = ? RETURNING id", (tenant,))
+    ids = rows.scalars().all()
+    transaction.removed.extend(ids)
+    return len(ids)
+
+
+def expire_knowledge(transaction: Transaction, answerer: str, current: str, now: float) -> int:
+    """Expire the live rows that an answerer made from other knowledge; returns how many."""
+    return transaction.connection.exec_driver_sql(
+        "UPDATE entries SET expires_at = ? WHERE answerer = ? AND knowledge <> ?"
+        " AND (expires_at IS NULL OR expires_at > ?)",
+        (now, answerer, current, now),
+    ).rowcount
+
+
+def add_hits(connection: Connection, touched: Mapping[int, tuple[int, float]]) -> None:
+    """Write counters: id → (hits to add, time of use). Rows that are gone are passed over."""
+    if touched:
+        connection.exec_driver_sql(
+            "UPDATE entries SET hits = hits + ?, used_at = max(used_at, ?) WHERE id = ?",
+            [(hits, used_at, row) for row, (hits, used_at) in touched.items()],
+        )
+
+
+def prune_tombstones(transaction: Transaction, kept: int) -> None:
+    """Forget all but about the newest `kept` tombstones.
+
+    Who has not followed the rows for so long rebuilds its index instead.
+    """
+    run = transaction.connection.exec_driver_sql
+    last = run("SELECT seq FROM tombstones ORDER BY seq DESC LIMIT 1 OFFSET ?", (kept,)).scalar()
+    if last is not None:
+        run("DELETE FROM tombstones WHERE seq <= ?", (last,))
+        run("UPDATE totals SET pruned_seq = ?", (last,))

@@ -1,0 +1,275 @@
+"""LocalStore: SQLite is the truth, FAISS follows it. Any number of threads, and of processes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from semcache.errors import ConfigError, StoreError
+from semcache.interfaces import Candidate, CheckReport, Entry, StoreStats, Vector
+from semcache.keys import Scope
+from semcache.store import audit, changes, rows
+from semcache.store.changes import NewRow
+from semcache.store.database import Database, Synchronous, store_error
+from semcache.store.follower import Follower
+from semcache.store.limits import NO_LIMITS, Limits
+from semcache.store.upkeep import Upkeep
+from semcache.store.vector_index import VectorIndex
+from semcache.store.watch import Watch
+from semcache.store.writer import Writer
+
+log = logging.getLogger("semcache.store")
+
+
+class LocalStore:
+    """The default `interfaces.Store`, in one directory.
+
+    `embedder` is the fingerprint of the encoder whose vectors are searched and `dim` their
+    length; without them the store matches exactly only. Rows of another encoder are kept and
+    served exactly. `clock` gives Unix seconds. `flush_interval_s`: how far counters may lag.
+    Raises StoreError where the directory cannot be used, ConfigError for a bad combination.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        dim: int | None = None,
+        embedder: str | None = None,
+        limits: Limits = NO_LIMITS,
+        clock: Callable[[], float] = time.time,
+        synchronous: Synchronous = "FULL",
+        busy_timeout_s: float = 5.0,
+        flush_interval_s: float = 1.0,
+    ) -> None:
+        if (dim is None) != (embedder is None):
+            raise ConfigError("dim and embedder are given together, or neither.")
+        self._encoder = None if dim is None else audit.Encoder(embedder or "", dim)
+        self._limits = limits
+        self._clock = clock
+        self._closed = False
+        self._database = Database(
+            Path(directory), limits=limits, synchronous=synchronous, busy_timeout_s=busy_timeout_s
+        )
+        try:
+            self._watch = Watch(self._database)
+            self._followed = self._watch.version()
+            self._follower = self._follow(Path(directory) / "semcache.index")
+        except Exception as error:
+            self._database.close()
+            raise store_error(error, self._database.path) from error
+        self._upkeep = Upkeep(self._database, self._follower, limits, clock)
+        self._writer = Writer(
+            self._database.open_writer(),
+            self._database.path,
+            self._database.owner,
+            self._upkeep,
+            flush_interval_s,
+        )
+
+    def _follow(self, path: Path) -> Follower | None:
+        if self._encoder is None:
+            return None
+        return Follower(self._database, path, self._encoder.fingerprint, self._encoder.dim)
+
+    # --------------------------------------------------------------------------------- reading
+
+    def get(self, key: str) -> Entry | None:
+        """The entry under this exact key, expired or not."""
+        with self._database.reading() as connection:
+            return rows.by_key(connection, key)
+
+    def search(self, scope: Scope, vector: Vector, k: int) -> list[Candidate]:
+        """The k nearest entries of exactly this scope, nearest first, expired ones included.
+
+        `vector` has shape (dim,). An entry that goes while it is looked up is not returned.
+        """
+        if self._follower is None or self._encoder is None or k < 1:
+            return []
+        query, _ = rows.encode_vector(vector)
+        if query.shape != (self._encoder.dim,):
+            raise StoreError(f"The query has {query.size} dimensions, not {self._encoder.dim}.")
+        self._catch_up(self._follower)
+        found = self._fetch(self._follower.index, scope, query, k)
+        if found is None:  # a row went in between
+            found = self._fetch(self._follower.index, scope, query, k, partial=True)
+        return found or []
+
+    def _fetch(
+        self, index: VectorIndex, scope: Scope, query: Vector, k: int, partial: bool = False
+    ) -> list[Candidate] | None:
+        nearest = index.search(scope.digest(), query, k)
+        if not nearest:
+            return []
+        with self._database.reading() as connection:
+            entries = rows.by_ids(connection, [entry_id for entry_id, _ in nearest])
+        if len(entries) < len(nearest) and not partial:
+            return None
+        return [
+            Candidate(entries[entry_id], similarity)
+            for entry_id, similarity in nearest
+            if entry_id in entries and entries[entry_id].scope == scope
+        ]
+
+    def _catch_up(self, follower: Follower) -> None:
+        version = self._watch.version()
+        if version != self._followed or follower.behind:
+            follower.catch_up()
+            self._followed = version
+
+    def scan(self, batch: int = 1000) -> Iterator[Entry]:
+        """All entries by ascending id, read in batches; no snapshot is held between them."""
+
+        def read(query: str, bound: tuple[Any, ...]) -> Sequence[rows.Row]:
+            with self._database.reading() as connection:
+                return connection.exec_driver_sql(query, bound).fetchall()
+
+        return rows.all_entries(read, batch)
+
+    def version(self) -> int:
+        """How many write transactions other processes (and other LocalStores) have committed.
+
+        Their puts, removals, expiries and evictions count; their counters do not.
+        """
+        return self._watch.version()
+
+    # --------------------------------------------------------------------------------- writing
+
+    def put(self, entry: Entry, vector: Vector | None = None) -> Entry:
+        """Insert, or replace the entry with the same key. Returns it with its new id.
+
+        `vector` has shape (dim,) and needs `entry.embedder`. Durable when this returns.
+        """
+        row = self._new_row(entry, vector)
+        entry_id = self._writer.submit(lambda transaction: changes.put(transaction, row))
+        return replace(row.entry, id=entry_id)
+
+    def _new_row(self, entry: Entry, vector: Vector | None) -> NewRow:
+        json = rows.encode_completion(entry.completion)
+        unit, blob, indexed = None, None, False
+        if vector is not None:
+            if entry.embedder is None:
+                raise StoreError("A vector needs the fingerprint of its encoder: Entry.embedder.")
+            unit, blob = rows.encode_vector(vector)
+            encoder = self._encoder
+            indexed = encoder is not None and entry.embedder == encoder.fingerprint
+            if encoder is not None and indexed and unit.size != encoder.dim:
+                raise StoreError(f"The vector has {unit.size} dimensions, not {encoder.dim}.")
+        embedder = None if vector is None else entry.embedder
+        used_at = max(entry.used_at, entry.created_at)
+        row = NewRow(replace(entry, embedder=embedder, used_at=used_at), json, unit, blob, indexed)
+        most = self._limits.max_bytes
+        if most is not None and row.bytes > most:
+            raise StoreError(f"The entry has {row.bytes} bytes, more than the store may hold.")
+        return row
+
+    def remove(self, keys: Sequence[str]) -> int:
+        """Delete entries by exact key; returns how many there were."""
+        wanted = list(keys)
+        return self._writer.submit(lambda transaction: changes.remove_keys(transaction, wanted))
+
+    def clear(self, tenant: str | None = None) -> int:
+        """Delete every entry (of one tenant, if given); returns how many there were."""
+        return self._writer.submit(lambda transaction: changes.clear(transaction, tenant))
+
+    def expire_knowledge(self, answerer: str, current: str, now: float) -> int:
+        """Make stale what `answerer` answered from any other knowledge than `current`."""
+        return self._writer.submit(
+            lambda transaction: changes.expire_knowledge(transaction, answerer, current, now)
+        )
+
+    def touch(self, ids: Mapping[int, int], now: float) -> None:
+        """Add hits and mark as used; written with the next batch of counters."""
+        self._upkeep.counters.add(ids, now)
+
+    # ------------------------------------------------------------------------------- operating
+
+    def stats(self) -> StoreStats:
+        """Sizes now. `hits` is of the entries that are there."""
+        with self._database.snapshot() as connection:
+            run = connection.exec_driver_sql
+            entries, size, seq = run("SELECT entries, bytes, seq FROM totals").one()
+            hits = run("SELECT coalesce(sum(hits), 0) FROM entries").scalar_one()
+            query = "SELECT count(*) FROM entries WHERE expires_at <= ?"
+            expired = run(query, (self._clock(),)).scalar_one()
+        index = None if self._follower is None else self._follower.index
+        scopes, large = (0, 0) if index is None else index.shape()
+        return StoreStats(
+            entries=entries,
+            vectors=0 if index is None else len(index),
+            bytes=size,
+            expired=expired,
+            hits=hits,
+            detail={
+                "transactions": seq,
+                "wal_bytes": self._database.wal_bytes(),
+                "evicted": self._upkeep.evicted,
+                "scopes": scopes,
+                "large_scopes": large,
+            },
+        )
+
+    def check(self, fix: bool = False) -> CheckReport:
+        """Prove that rows, totals and index agree; mend what does not (see `audit`).
+
+        Writers wait meanwhile; readers do not.
+        """
+        with self._still() as (connection, index):
+            found = audit.examine(connection, self._encoder, index)
+        if not fix or not found.problems:
+            return CheckReport(found.entries, found.vectors, tuple(found.problems), 0)
+        self._writer.submit(lambda transaction: audit.repair(transaction, found))
+        if self._follower is not None:
+            self._follower.rebuild()
+        with self._still() as (connection, index):
+            left = audit.examine(connection, self._encoder, index)
+        repaired = max(0, len(found.problems) - len(left.problems))
+        return CheckReport(left.entries, left.vectors, tuple(found.problems), repaired)
+
+    @contextmanager
+    def _still(self) -> Iterator[tuple[Connection, VectorIndex | None]]:
+        if self._follower is not None:
+            with self._follower.still() as pair:
+                yield pair
+            return
+        with self._database.snapshot() as connection:
+            yield connection, None
+
+    def flush(self) -> None:
+        """Write counters and the index file now."""
+        self._writer.flush()
+        self._save_index()
+
+    def _save_index(self) -> None:
+        if self._follower is None:
+            return
+        try:
+            self._follower.save()
+        except OSError as error:
+            raise StoreError(f"The index file cannot be written ({error.strerror}).") from error
+
+    def close(self) -> None:
+        """Finish what is queued, write counters and index file, close the files."""
+        if self._closed:
+            return
+        self._closed = True
+        self._writer.close()
+        try:
+            self._save_index()
+        except StoreError as error:
+            log.warning("%s It will be built again from the rows.", error)
+        self._watch.close()
+        self._database.close()
+
+    def __enter__(self) -> LocalStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

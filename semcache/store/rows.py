@@ -1,0 +1,116 @@
+"""Between a row and an Entry: the one place that knows the columns.
+
+A row that cannot be decoded is an error on `get` and is left out, with a log line, where many
+are read: one broken row must not hide the others.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import orjson
+from sqlalchemy import Connection
+
+from semcache.completion import Completion
+from semcache.errors import StoreError
+from semcache.interfaces import Entry, Vector
+from semcache.keys import Scope, Source
+
+log = logging.getLogger("semcache.store")
+Row: TypeAlias = Sequence[Any]
+
+_SELECT = """
+SELECT e.id, e.key, e.question, e.created_at, e.expires_at, e.used_at, e.hits, e.cost_s,
+       e.embedder, e.tenant, e.model, e.answerer, e.source_model, e.knowledge, e.context,
+       e.params, c.json
+FROM entries e JOIN completions c ON c.id = e.id
+"""
+_BY_KEY = _SELECT + "WHERE e.key = ?"
+_AFTER_ID = _SELECT + "WHERE e.id > ? ORDER BY e.id LIMIT ?"
+
+
+def by_key(connection: Connection, key: str) -> Entry | None:
+    """The entry under an exact key. Raises StoreError where its row cannot be decoded."""
+    row = connection.exec_driver_sql(_BY_KEY, (key,)).fetchone()
+    return None if row is None else decode(tuple(row))
+
+
+def by_ids(connection: Connection, ids: Sequence[int]) -> dict[int, Entry]:
+    """The entries that are still there and can be decoded, by id."""
+    marks = ",".join("?" * len(ids))
+    query = f"{_SELECT}WHERE e.id IN ({marks})"
+    rows = connection.exec_driver_sql(query, tuple(ids)).fetchall()
+    return {entry.id: entry for entry in map(_decoded, rows) if entry is not None}
+
+
+def all_entries(
+    read: Callable[[str, tuple[Any, ...]], Sequence[Row]], batch: int
+) -> Iterator[Entry]:
+    """Every entry by ascending id; `read` runs one query, so that no snapshot is held open."""
+    last = 0
+    while rows := read(_AFTER_ID, (last, batch)):
+        last = rows[-1][0]
+        yield from (entry for entry in map(_decoded, rows) if entry is not None)
+
+
+def decode(row: Row) -> Entry:
+    """An Entry from the columns of `_SELECT`."""
+    try:
+        wire = orjson.loads(row[16])
+    except (orjson.JSONDecodeError, TypeError) as error:
+        raise StoreError(
+            f"The completion of entry {row[0]} cannot be read: run `check` with repair."
+        ) from error
+    if not isinstance(wire, dict):
+        raise StoreError(f"Entry {row[0]} holds no completion: run `check` with repair.")
+    return Entry(
+        id=row[0],
+        key=row[1],
+        question=row[2],
+        created_at=row[3],
+        expires_at=row[4],
+        used_at=row[5],
+        hits=row[6],
+        cost_s=row[7],
+        embedder=row[8],
+        scope=scope_of(row[9:16]),
+        completion=Completion(wire),
+    )
+
+
+def scope_of(columns: Row) -> Scope:
+    """A Scope from the columns tenant … params."""
+    tenant, model, answerer, source_model, knowledge, context, params = columns
+    return Scope(tenant, model, Source(answerer, source_model, knowledge), context, params)
+
+
+def encode_completion(completion: Completion) -> bytes:
+    """JSON, keeping the order of members. Raises StoreError for what JSON cannot say."""
+    try:
+        return orjson.dumps(completion.wire)
+    except (TypeError, orjson.JSONEncodeError) as error:
+        raise StoreError(f"The completion cannot be written as JSON ({error}).") from error
+
+
+def encode_vector(vector: Vector) -> tuple[Vector, bytes]:
+    """The vector at unit length, and its bytes. Raises StoreError where it has no direction."""
+    given = np.ascontiguousarray(vector, dtype="<f4")
+    if given.ndim != 1 or not given.size:
+        raise StoreError(f"A vector must have shape (dim,), not {given.shape}.")
+    norm = float(np.sqrt(np.dot(given, given)))
+    if not np.isfinite(norm) or norm == 0.0:
+        raise StoreError("A vector must be finite and not zero.")
+    if abs(norm - 1.0) > 1e-6:
+        given = given / np.float32(norm)
+    return given, given.tobytes()
+
+
+def _decoded(row: Row) -> Entry | None:
+    try:
+        return decode(tuple(row))
+    except StoreError as error:
+        log.warning("%s", error)
+        return None

@@ -1,0 +1,149 @@
+"""The tables of the local store.
+
+Rules of this file:
+1. An id is given once and never again, and what stands under it never changes but for times and
+   counters. A replacing put gives a new id. So a vector can never meet another entry's answer.
+2. Totals, usage and tombstones are kept by triggers, in the same transaction as the row.
+3. `entries` is narrow; completions and vectors stand apart, so that counters are cheap to write,
+   lookups touch what they need, and a rebuild of the index reads vectors only.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+from semcache.store.limits import ORDER, Limits
+
+SCHEMA = 1
+METADATA = MetaData()
+
+Table(
+    "meta",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+Table(
+    "totals",
+    METADATA,
+    Column("one", Integer, CheckConstraint("one = 1"), primary_key=True),
+    # Counts write transactions; entries and tombstones carry the number of theirs.
+    Column("seq", Integer, nullable=False),
+    Column("pruned_seq", Integer, nullable=False),  # tombstones up to here are gone
+    Column("entries", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),
+)
+Table(
+    "usage",
+    METADATA,
+    Column("tenant", Text, primary_key=True),
+    Column("entries", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+Table(
+    "writers",  # how many of `totals.seq` are whose: the rest was written by others
+    METADATA,
+    Column("owner", Text, primary_key=True),
+    Column("seqs", Integer, nullable=False),
+    Column("written_at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+Table(
+    "tombstones",
+    METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("id", Integer, primary_key=True),
+    sqlite_with_rowid=False,
+)
+ENTRIES = Table(
+    "entries",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("key", Text, nullable=False, unique=True),
+    Column("scope", Text, nullable=False),  # the digest of the next seven
+    Column("tenant", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("answerer", Text, nullable=False),
+    Column("source_model", Text, nullable=False),
+    Column("knowledge", Text, nullable=False),
+    Column("context", Text, nullable=False),
+    Column("params", Text, nullable=False),
+    Column("embedder", Text),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("used_at", Float, nullable=False),
+    Column("hits", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("cost_s", Float, nullable=False),
+    Column("question", Text),
+    sqlite_autoincrement=True,
+)
+Index("entries_by_seq", ENTRIES.c.seq)
+Index("entries_by_tenant", ENTRIES.c.tenant)
+Index("entries_by_answerer", ENTRIES.c.answerer, ENTRIES.c.knowledge)
+Index(
+    "entries_by_expiry",
+    ENTRIES.c.expires_at,
+    sqlite_where=ENTRIES.c.expires_at.is_not(None),
+)
+Table(
+    "completions",
+    METADATA,
+    Column("id", ForeignKey("entries.id", ondelete="CASCADE"), primary_key=True),
+    Column("json", LargeBinary, nullable=False),
+)
+Table(
+    "vectors",  # float32, little-endian, unit length
+    METADATA,
+    Column("id", ForeignKey("entries.id", ondelete="CASCADE"), primary_key=True),
+    Column("vector", LargeBinary, nullable=False),
+)
+
+TRIGGERS = (
+    """
+    CREATE TRIGGER entry_added AFTER INSERT ON entries BEGIN
+        UPDATE totals SET entries = entries + 1, bytes = bytes + NEW.bytes;
+        INSERT INTO usage (tenant, entries, bytes) VALUES (NEW.tenant, 1, NEW.bytes)
+            ON CONFLICT (tenant) DO UPDATE
+            SET entries = entries + 1, bytes = bytes + excluded.bytes;
+    END
+    """,
+    """
+    CREATE TRIGGER entry_removed AFTER DELETE ON entries BEGIN
+        UPDATE totals SET entries = entries - 1, bytes = bytes - OLD.bytes;
+        UPDATE usage SET entries = entries - 1, bytes = bytes - OLD.bytes
+            WHERE tenant = OLD.tenant;
+        DELETE FROM usage WHERE tenant = OLD.tenant AND entries = 0;
+        INSERT INTO tombstones (seq, id) SELECT seq, OLD.id FROM totals;
+    END
+    """,
+)
+
+
+def eviction_indexes(limits: Limits) -> list[str]:
+    """The indexes that a policy's order needs; made when a store with that policy is opened."""
+    order = ORDER[limits.eviction].removesuffix("id").rstrip(", ")
+    order = order.replace("cost_s * (hits + 1) / bytes", "(cost_s * (hits + 1) / bytes)")
+    wanted = []
+    if order:
+        wanted.append(f"CREATE INDEX IF NOT EXISTS evict_{limits.eviction} ON entries ({order})")
+    if limits.max_entries_per_tenant is not None and order:
+        wanted.append(
+            f"CREATE INDEX IF NOT EXISTS evict_{limits.eviction}_of_tenant"
+            f" ON entries (tenant, {order})"
+        )
+    return wanted
