@@ -148,7 +148,7 @@ class StoreDataManager(DataManager):  # type: ignore[misc]
         entry = entry_of(scope, asked, said, vector, now, self._ttl_s)
         stored = self.store.put(entry, vector)
         if session_id:
-            self._sessions.add(session_id, stored.id, asked.content, now)
+            self._sessions.add(session_id, stored, asked.content, now)
 
     # ------------------------------------------------------------------------------------ reading
 
@@ -176,7 +176,7 @@ class StoreDataManager(DataManager):  # type: ignore[misc]
             return None
         answers = [Answer(said.content, said.type) for said in answers_of(entry)]
         session = kwargs.get("session")
-        rows = self._sessions.rows(question_id=entry.id) if session else []
+        rows = self._sessions.rows(entry=entry.key) if session else []
         names = [row.session_id for row in rows]
         if session and not session.check_hit_func(
             session.name, names, [row.session_question for row in rows], answers[0].answer
@@ -226,13 +226,16 @@ class StoreDataManager(DataManager):  # type: ignore[misc]
         self, res_data: Sequence[Any], session_id: str, pre_embedding_data: Any
     ) -> None:
         """Note that a session was served a search result for this question."""
-        self._sessions.add(session_id, int(res_data[1]), str(pre_embedding_data), self._clock())
+        entry = self._entry(res_data[1])
+        if entry is not None:
+            self._sessions.add(session_id, entry, str(pre_embedding_data), self._clock())
 
     def list_sessions(self, session_id: str | None = None, key: int | None = None) -> list[Any]:
         """The rows of an entry (`key`), the row ids of a session, or all sessions' names."""
-        rows = self._sessions.rows(session_id=session_id, question_id=key)
         if key:
-            return list(rows)
+            entry = self._entry(key)
+            return [] if entry is None else list(self._sessions.rows(entry=entry.key))
+        rows = self._sessions.rows(session_id=session_id)
         if session_id:
             return [row.id for row in rows]
         return sorted({row.session_id for row in rows})

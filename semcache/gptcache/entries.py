@@ -62,8 +62,9 @@ def scope_of(tenant: str, embedder: str, dependencies: Sequence[Dependency] = ()
 
 
 def key_of(scope: Scope, asked: Asked) -> str:
-    """The exact key (64 hex digits) of a question: a second put under it replaces the first."""
-    return _digest(b"gptcache-question", scope.digest().encode(), asked.content.encode())
+    """The exact key (64 hex digits) of a question with what it depends on."""
+    deps = orjson.dumps(_packed_deps(asked.dependencies))
+    return _digest(b"gptcache-question", scope.digest().encode(), _encoded(asked.content), deps)
 
 
 def entry_of(
@@ -145,10 +146,24 @@ def _packed_deps(dependencies: Sequence[Dependency]) -> list[dict[str, Any]]:
 def _packed(content: Any) -> Any:
     if isinstance(content, bytes):
         return {"base64": base64.b64encode(content).decode()}
-    if isinstance(content, str | bool | int | float):
+    if isinstance(content, str | bool | int | float) and _survives_json(content):
         return content
     message = f"An answer must be a text, bytes or a number, not {type(content).__name__}."
     raise RequestError(message)
+
+
+def _survives_json(content: str | int | float) -> bool:
+    try:
+        return bool(orjson.loads(orjson.dumps(content)) == content)
+    except TypeError:
+        return False
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise RequestError("The question is no valid Unicode text.") from None
 
 
 def _unpacked(content: Any) -> Any:

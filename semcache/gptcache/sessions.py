@@ -20,9 +20,10 @@ _ANSWERER = "gptcache-sessions"
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """One pair, named as GPTCache's session table names it; `id` is the row's key."""
+    """One pair, named as GPTCache's session table names it; `id` and `entry` are keys."""
 
     id: str
+    entry: str
     session_id: str
     question_id: int
     session_question: str
@@ -40,12 +41,17 @@ class Sessions:
         self._rows: dict[str, SessionRow] | None = None
         self._version = 0
 
-    def add(self, session_id: str, question_id: int, question: str, now: float) -> None:
+    def add(self, session_id: str, asked: Entry, question: str, now: float) -> None:
         """Note that a session has asked an entry's question in these words."""
-        fields = (session_id, str(question_id), question)
-        key = _key(self._scope, fields)
-        row = SessionRow(key, session_id, question_id, question)
-        wire = {"session": session_id, "entry": question_id, "question": question, "choices": []}
+        key = _key(self._scope, (session_id, asked.key, question))
+        row = SessionRow(key, asked.key, session_id, asked.id, question)
+        wire = {
+            "session": session_id,
+            "entry": asked.key,
+            "entry_id": asked.id,
+            "question": question,
+            "choices": [],
+        }
         entry = Entry(
             key=key, scope=self._scope, question=None, completion=Completion(wire), created_at=now
         )
@@ -54,16 +60,14 @@ class Sessions:
             self._store.put(entry)
             rows[key] = row
 
-    def rows(
-        self, session_id: str | None = None, question_id: int | None = None
-    ) -> list[SessionRow]:
-        """The pairs of a session, else of an entry, else all."""
+    def rows(self, session_id: str | None = None, entry: str | None = None) -> list[SessionRow]:
+        """The pairs of a session, else of an entry (by its key), else all."""
         with self._lock:
             rows = list(self._read().values())
         if session_id:
             return [row for row in rows if row.session_id == session_id]
-        if question_id:
-            return [row for row in rows if row.question_id == question_id]
+        if entry:
+            return [row for row in rows if row.entry == entry]
         return rows
 
     def drop(self, session_id: str) -> int:
@@ -89,7 +93,7 @@ class Sessions:
 
 def _row(entry: Entry) -> SessionRow:
     wire = entry.completion.wire
-    return SessionRow(entry.key, wire["session"], wire["entry"], wire["question"])
+    return SessionRow(entry.key, wire["entry"], wire["session"], wire["entry_id"], wire["question"])
 
 
 def _key(scope: Scope, fields: tuple[str, ...]) -> str:

@@ -12,7 +12,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from semcache.errors import ConfigError
 from semcache.gptcache.functions import choose_of, extract_of
@@ -33,7 +33,7 @@ class GptcacheSettings:
     embedding_config: Mapping[str, Any]
     data_dir: Path
     max_entries: int | None
-    eviction: str
+    eviction: Literal["lru", "lfu", "fifo", "cost"]
     dimension: int | None
     top_k: int
     evaluation: str
@@ -81,7 +81,7 @@ def read_vocabulary(config: Mapping[str, Any]) -> GptcacheSettings:
         embedding_config=values["embedding_config"],
         data_dir=Path(values["storage_config.data_dir"]).expanduser(),
         max_entries=_one_of(given, "storage_config.eviction_params.max_size", "max_size", None),
-        eviction=_one_of(given, "storage_config.eviction_params.eviction", "eviction", "LRU"),
+        eviction=_one_of(given, "storage_config.eviction_params.eviction", "eviction", "lru"),
         dimension=values["storage_config.vector_params.dimension"],
         top_k=values["storage_config.vector_params.top_k"],
         evaluation=evaluation,
@@ -167,10 +167,11 @@ def _shown(value: object) -> str:
 def _one_of(given: Mapping[str, Any], path: str, short: str, default: Any) -> Any:
     """A key of `eviction_params` that may also stand in `storage_config` itself."""
     direct = f"storage_config.{short}"
-    if path in given and direct in given and given[path] != given[direct]:
+    values = [given[name] for name in (path, direct) if name in given]
+    if len(values) == 2 and values[0] != values[1]:
         raise ConfigError(f"'{path}' and '{direct}' differ; keep one of them.")
-    value = given.get(path, given.get(direct, default))
-    return value.upper() if isinstance(value, str) else value
+    value = values[0] if values else default
+    return value.lower() if isinstance(value, str) else value
 
 
 def _evaluation(name: str) -> str:

@@ -62,8 +62,8 @@ _ABOVE_ZERO = Kind("a number above 0", lambda value: _is_number(value) and value
 _SECTION = Kind("a section with keys", lambda value: isinstance(value, dict))
 _EMPTY = Kind("empty", lambda value: value == {})
 _NOTHING = Kind("null", lambda value: value is None)
-_EVICTIONS = ("lru", "lfu", "fifo")
-_NO_RANDOM = "use LRU, LFU or FIFO"
+_EVICTIONS = ("lru", "lfu", "fifo", "cost")
+_NO_RANDOM = "use LRU, LFU, FIFO or cost"
 
 VOCABULARY: tuple[Word, ...] = (
     Word(
@@ -166,7 +166,7 @@ VOCABULARY: tuple[Word, ...] = (
         "storage_config.eviction_params.eviction",
         "LRU",
         _TEXT,
-        "Which entries go first: LRU, LFU or FIFO.",
+        "Which entries go first: LRU, LFU, FIFO, or (new here) cost: the cheapest to make again.",
         only=_EVICTIONS,
         instead=_NO_RANDOM,
     ),

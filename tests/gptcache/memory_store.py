@@ -1,0 +1,112 @@
+"""A Store in memory, by the book: a dictionary of entries and cosines by brute force.
+
+Completions pass through JSON, as they do in a durable store.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from semcache.completion import Completion
+from semcache.errors import StoreError
+from semcache.interfaces import Candidate, CheckReport, Entry, StoreStats, Vector
+from semcache.keys import Scope
+
+
+class MemoryStore:
+    """Everything that interfaces.Store asks for, but durability and backup."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._vectors: dict[str, Vector] = {}
+        self._ids = itertools.count(1)
+        self._lock = threading.RLock()
+        self.flushed = 0
+        self.closed = 0
+
+    def get(self, key: str) -> Entry | None:
+        with self._lock:
+            return self._entries.get(key)
+
+    def search(self, scope: Scope, vector: Vector, k: int) -> list[Candidate]:
+        with self._lock:
+            found = [
+                Candidate(entry, float(np.dot(self._vectors[key], vector)))
+                for key, entry in self._entries.items()
+                if entry.scope == scope and key in self._vectors
+            ]
+        return sorted(found, key=lambda candidate: -candidate.similarity)[:k]
+
+    def put(self, entry: Entry, vector: Vector | None = None) -> Entry:
+        wire = orjson.loads(orjson.dumps(entry.completion.wire))
+        with self._lock:
+            stored = replace(entry, completion=Completion(wire), id=next(self._ids))
+            self._entries[entry.key] = stored
+            self._vectors.pop(entry.key, None)
+            if vector is not None:
+                self._vectors[entry.key] = vector.copy()
+        return stored
+
+    def remove(self, keys: Sequence[str]) -> int:
+        with self._lock:
+            removed = [self._entries.pop(key) for key in keys if key in self._entries]
+            for entry in removed:
+                self._vectors.pop(entry.key, None)
+        return len(removed)
+
+    def clear(self, tenant: str | None = None) -> int:
+        with self._lock:
+            return self.remove(
+                [k for k, e in self._entries.items() if tenant in (None, e.scope.tenant)]
+            )
+
+    def expire_knowledge(self, answerer: str, current: str, now: float) -> int:
+        with self._lock:
+            stale = [
+                entry
+                for entry in self._entries.values()
+                if entry.scope.source.answerer == answerer
+                and entry.scope.source.knowledge != current
+            ]
+            for entry in stale:
+                self._entries[entry.key] = replace(entry, expires_at=now)
+        return len(stale)
+
+    def touch(self, ids: Mapping[int, int], now: float) -> None:
+        with self._lock:
+            for key, entry in self._entries.items():
+                if entry.id in ids:
+                    hits = entry.hits + ids[entry.id]
+                    self._entries[key] = replace(entry, hits=hits, used_at=now)
+
+    def scan(self, batch: int = 1000) -> Iterator[Entry]:
+        with self._lock:
+            entries = sorted(self._entries.values(), key=lambda entry: entry.id)
+        return iter(entries)
+
+    def version(self) -> int:
+        return 0
+
+    def stats(self) -> StoreStats:
+        with self._lock:
+            hits = sum(entry.hits for entry in self._entries.values())
+            return StoreStats(len(self._entries), len(self._vectors), 0, 0, hits)
+
+    def check(self, fix: bool = False) -> CheckReport:
+        return CheckReport(len(self._entries), len(self._vectors), (), 0)
+
+    def flush(self) -> None:
+        self.flushed += 1
+
+    def backup(self, path: Path) -> None:
+        raise StoreError("A store in memory has nothing to copy.")
+
+    def close(self) -> None:
+        self.closed += 1
