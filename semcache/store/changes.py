@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from semcache.interfaces import Entry, Vector
+from semcache.store.database import driver_of
 from semcache.store.writer import Transaction
+
+_CLEARED_AT_ONCE = 1000
 
 _INSERT = """
 INSERT INTO entries (seq, key, scope, tenant, model, answerer, source_model, knowledge, context,
@@ -36,10 +39,10 @@ class NewRow:
 
 def put(transaction: Transaction, row: NewRow) -> int:
     """Replace what is under the key; returns the new id."""
-    run = transaction.connection.exec_driver_sql
+    run = driver_of(transaction.connection).execute
     entry, scope = row.entry, row.entry.scope
-    old = run("DELETE FROM entries WHERE key = ? RETURNING id", (entry.key,)).scalars().all()
-    transaction.removed.extend(old)
+    old = run("DELETE FROM entries WHERE key = ? RETURNING id", (entry.key,)).fetchall()
+    transaction.removed.extend(each[0] for each in old)
     digest = scope.digest()
     source = scope.source
     inserted = run(
@@ -51,7 +54,7 @@ def put(transaction: Transaction, row: NewRow) -> int:
             *(entry.hits, row.bytes, entry.cost_s, entry.question),
         ),
     )
-    new = int(inserted.lastrowid)
+    new = int(inserted.lastrowid or 0)
     run("INSERT INTO completions (id, json) VALUES (?, ?)", (new, row.json))
     if row.blob is not None:
         run("INSERT INTO vectors (id, vector) VALUES (?, ?)", (new, row.blob))
@@ -84,13 +87,14 @@ def remove_ids(transaction: Transaction, ids: Sequence[int]) -> int:
     return len(transaction.removed) - before
 
 
-def clear(transaction: Transaction, tenant: str | None) -> int:
-    """Delete everything, or everything of one tenant; returns how many rows there were."""
-    run = transaction.connection.exec_driver_sql
-    if tenant is None:
-        rows = run("DELETE FROM entries RETURNING id")
-    else:
-        rows = run("DELETE FROM entries WHERE tenant = ? RETURNING id", (tenant,))
+def clear_some(transaction: Transaction, tenant: str | None, newest: int) -> int:
+    """Delete up to a thousand rows, of one tenant or of all, with ids up to `newest`."""
+    mine = "" if tenant is None else "tenant = :tenant AND "
+    rows = transaction.connection.exec_driver_sql(
+        f"DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE {mine}id <= :newest"  # noqa: S608 - constants
+        f" LIMIT {_CLEARED_AT_ONCE}) RETURNING id",
+        {"tenant": tenant, "newest": newest},
+    )
     ids = rows.scalars().all()
     transaction.removed.extend(ids)
     return len(ids)

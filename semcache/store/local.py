@@ -83,7 +83,7 @@ class LocalStore:
 
     def get(self, key: str) -> Entry | None:
         """The entry under this exact key, expired or not."""
-        with self._database.reading() as connection:
+        with self._database.looking_up() as connection:
             return rows.by_key(connection, key)
 
     def search(self, scope: Scope, vector: Vector, k: int) -> list[Candidate]:
@@ -108,14 +108,14 @@ class LocalStore:
         nearest = index.search(scope.digest(), query, k)
         if not nearest:
             return []
-        with self._database.reading() as connection:
-            entries = rows.by_ids(connection, [entry_id for entry_id, _ in nearest])
+        with self._database.looking_up() as connection:
+            entries = rows.by_ids(connection, [entry_id for entry_id, _ in nearest], scope)
         if len(entries) < len(nearest) and not partial:
             return None
         return [
             Candidate(entries[entry_id], similarity)
             for entry_id, similarity in nearest
-            if entry_id in entries and entries[entry_id].scope == scope
+            if entry_id in entries
         ]
 
     def _catch_up(self, follower: Follower) -> None:
@@ -128,8 +128,8 @@ class LocalStore:
         """All entries by ascending id, read in batches; no snapshot is held between them."""
 
         def read(query: str, bound: tuple[Any, ...]) -> Sequence[rows.Row]:
-            with self._database.reading() as connection:
-                return connection.exec_driver_sql(query, bound).fetchall()
+            with self._database.looking_up() as connection:
+                return connection.execute(query, bound).fetchall()
 
         return rows.all_entries(read, batch)
 
@@ -176,8 +176,17 @@ class LocalStore:
         return self._writer.submit(lambda transaction: changes.remove_keys(transaction, wanted))
 
     def clear(self, tenant: str | None = None) -> int:
-        """Delete every entry (of one tenant, if given); returns how many there were."""
-        return self._writer.submit(lambda transaction: changes.clear(transaction, tenant))
+        """Delete every entry (of one tenant, if given); returns how many there were.
+
+        Done in several transactions, so that others write in between; an entry put meanwhile
+        stays.
+        """
+        with self._database.looking_up() as connection:
+            (newest,) = connection.execute("SELECT coalesce(max(id), 0) FROM entries").fetchone()
+        removed = 0
+        while some := self._writer.submit(lambda tx: changes.clear_some(tx, tenant, newest)):
+            removed += some
+        return removed
 
     def expire_knowledge(self, answerer: str, current: str, now: float) -> int:
         """Make stale what `answerer` answered from any other knowledge than `current`."""

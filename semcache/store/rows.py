@@ -7,12 +7,12 @@ are read: one broken row must not hide the others.
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import orjson
-from sqlalchemy import Connection
 
 from semcache.completion import Completion
 from semcache.errors import StoreError
@@ -25,25 +25,30 @@ Row: TypeAlias = Sequence[Any]
 _SELECT = """
 SELECT e.id, e.key, e.question, e.created_at, e.expires_at, e.used_at, e.hits, e.cost_s,
        e.embedder, e.tenant, e.model, e.answerer, e.source_model, e.knowledge, e.context,
-       e.params, c.json
+       e.params, c.json, e.scope
 FROM entries e JOIN completions c ON c.id = e.id
 """
 _BY_KEY = _SELECT + "WHERE e.key = ?"
+_BY_ID = _SELECT + "WHERE e.id IN ("
 _AFTER_ID = _SELECT + "WHERE e.id > ? ORDER BY e.id LIMIT ?"
 
 
-def by_key(connection: Connection, key: str) -> Entry | None:
+def by_key(connection: sqlite3.Connection, key: str) -> Entry | None:
     """The entry under an exact key. Raises StoreError where its row cannot be decoded."""
-    row = connection.exec_driver_sql(_BY_KEY, (key,)).fetchone()
-    return None if row is None else decode(tuple(row))
+    row = connection.execute(_BY_KEY, (key,)).fetchone()
+    return None if row is None else decode(row)
 
 
-def by_ids(connection: Connection, ids: Sequence[int]) -> dict[int, Entry]:
-    """The entries that are still there and can be decoded, by id."""
-    marks = ",".join("?" * len(ids))
-    query = f"{_SELECT}WHERE e.id IN ({marks})"
-    rows = connection.exec_driver_sql(query, tuple(ids)).fetchall()
-    return {entry.id: entry for entry in map(_decoded, rows) if entry is not None}
+def by_ids(connection: sqlite3.Connection, ids: Sequence[int], scope: Scope) -> dict[int, Entry]:
+    """Those entries that are still there, can be decoded, and are of this scope; by id."""
+    query = _BY_ID + ",".join("?" * len(ids)) + ")"
+    digest = scope.digest()
+    entries = {}
+    for row in connection.execute(query, ids).fetchall():
+        entry = _decoded(row, scope) if row[17] == digest else None
+        if entry is not None:
+            entries[entry.id] = entry
+    return entries
 
 
 def all_entries(
@@ -56,8 +61,8 @@ def all_entries(
         yield from (entry for entry in map(_decoded, rows) if entry is not None)
 
 
-def decode(row: Row) -> Entry:
-    """An Entry from the columns of `_SELECT`."""
+def decode(row: Row, scope: Scope | None = None) -> Entry:
+    """An Entry from the columns of `_SELECT`; `scope` where it is already known."""
     try:
         wire = orjson.loads(row[16])
     except (orjson.JSONDecodeError, TypeError) as error:
@@ -76,7 +81,7 @@ def decode(row: Row) -> Entry:
         hits=row[6],
         cost_s=row[7],
         embedder=row[8],
-        scope=scope_of(row[9:16]),
+        scope=scope or scope_of(row[9:16]),
         completion=Completion(wire),
     )
 
@@ -108,9 +113,9 @@ def encode_vector(vector: Vector) -> tuple[Vector, bytes]:
     return given, given.tobytes()
 
 
-def _decoded(row: Row) -> Entry | None:
+def _decoded(row: Row, scope: Scope | None = None) -> Entry | None:
     try:
-        return decode(tuple(row))
+        return decode(row, scope)
     except StoreError as error:
         log.warning("%s", error)
         return None

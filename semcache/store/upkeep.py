@@ -58,9 +58,6 @@ class Upkeep:
         follower: Follower | None,
         limits: Limits,
         clock: Callable[[], float],
-        *,
-        tombstones_kept: int = TOMBSTONES_KEPT,
-        wal_limit_bytes: int = WAL_LIMIT_BYTES,
     ) -> None:
         self.counters = Counters()
         self.evicted = 0
@@ -68,8 +65,6 @@ class Upkeep:
         self._follower = follower
         self._limits = limits
         self._clock = clock
-        self._tombstones_kept = tombstones_kept
-        self._wal_limit_bytes = wal_limit_bytes
         self._unpruned = 0
         self._took = False
 
@@ -81,8 +76,8 @@ class Upkeep:
             self._took = True
             self.evicted += evict(transaction, self._limits, self._clock())
         self._unpruned += len(transaction.removed)
-        if self._unpruned >= min(_PRUNED_EVERY, self._tombstones_kept):
-            changes.prune_tombstones(transaction, self._tombstones_kept)
+        if self._unpruned >= min(_PRUNED_EVERY, TOMBSTONES_KEPT):
+            changes.prune_tombstones(transaction, TOMBSTONES_KEPT)
             self._unpruned = 0
 
     def committed(self, transaction: Transaction) -> None:
@@ -104,7 +99,7 @@ class Upkeep:
                 connection.exec_driver_sql("ROLLBACK")
                 raise
             self.counters.written()
-        if self._database.wal_bytes() > self._wal_limit_bytes:
+        if self._database.wal_bytes() > WAL_LIMIT_BYTES:
             waits = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
             connection.exec_driver_sql(f"PRAGMA busy_timeout = {_CHECKPOINT_WAIT_MS}")
             try:

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 
 from semcache.errors import StoreError
-from semcache.store.database import Database, store_error
+from semcache.store.database import Database, driver_of, store_error
 
 _FOREIGN = """
 SELECT seq - coalesce((SELECT seqs FROM writers WHERE owner = ?), 0) FROM totals
@@ -24,10 +24,7 @@ class Watch:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._connection = database.open_reader()
-        raw = self._connection.connection.driver_connection
-        if not isinstance(raw, sqlite3.Connection):
-            raise StoreError("The local store needs Python's own sqlite3 driver.")
-        self._raw = raw
+        self._raw = driver_of(self._connection)
         self._lock = threading.Lock()
         self._data_version = -1
         self._version = 0

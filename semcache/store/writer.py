@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 
 from semcache.errors import StoreError
 from semcache.interfaces import Vector
-from semcache.store.database import store_error
+from semcache.store.database import driver_of, store_error
 
 log = logging.getLogger("semcache.store")
 T = TypeVar("T")
@@ -78,6 +78,7 @@ class Writer:
         self, connection: Connection, path: Path, owner: str, hooks: Hooks, interval_s: float
     ) -> None:
         self._connection = connection
+        self._run = driver_of(connection).execute
         self._path = path
         self._owner = owner
         self._hooks = hooks
@@ -127,6 +128,13 @@ class Writer:
             if ended or len(work) < len(jobs) or time.monotonic() >= due:
                 self._idle([job for job in jobs if job.work is None])
                 due = time.monotonic() + self._interval_s
+        self._sign_off()
+
+    def _sign_off(self) -> None:
+        try:
+            self._run("DELETE FROM writers WHERE owner = ?", (self._owner,))
+        except Exception as error:  # forgotten rows are swept at some later opening
+            log.debug("did not sign off: %s", type(error).__name__)
 
     def _next_group(self, timeout_s: float) -> tuple[list[_Job], bool]:
         jobs: list[_Job] = []
@@ -157,7 +165,7 @@ class Writer:
             transaction = self._begin()
             outcomes = [self._attempt(transaction, job) for job in jobs]
             self._hooks.finish(transaction)
-            self._connection.exec_driver_sql("COMMIT")
+            self._run("COMMIT")
         except Exception as error:
             self._roll_back()
             for job in jobs:
@@ -174,11 +182,9 @@ class Writer:
                 _fail(job, failure, self._path)
 
     def _begin(self) -> Transaction:
-        self._connection.exec_driver_sql("BEGIN IMMEDIATE")
-        seq = self._connection.exec_driver_sql(
-            "UPDATE totals SET seq = seq + 1 RETURNING seq"
-        ).scalar_one()
-        self._connection.exec_driver_sql(
+        self._run("BEGIN IMMEDIATE")
+        seq = self._run("UPDATE totals SET seq = seq + 1 RETURNING seq").fetchone()[0]
+        self._run(
             "INSERT INTO writers (owner, seqs, written_at) VALUES (?, 1, ?)"
             " ON CONFLICT (owner) DO UPDATE SET seqs = seqs + 1, written_at = excluded.written_at",
             (self._owner, time.time()),
@@ -187,20 +193,20 @@ class Writer:
 
     def _attempt(self, transaction: Transaction, job: _Job) -> tuple[Any, Exception | None]:
         added, removed = len(transaction.added), len(transaction.removed)
-        self._connection.exec_driver_sql("SAVEPOINT job")
+        self._run("SAVEPOINT job")
         try:
             result = job.work(transaction) if job.work is not None else None
         except Exception as error:
             del transaction.added[added:], transaction.removed[removed:]
-            self._connection.exec_driver_sql("ROLLBACK TO job")
-            self._connection.exec_driver_sql("RELEASE job")
+            self._run("ROLLBACK TO job")
+            self._run("RELEASE job")
             return None, error
-        self._connection.exec_driver_sql("RELEASE job")
+        self._run("RELEASE job")
         return result, None
 
     def _roll_back(self) -> None:
         try:
-            self._connection.exec_driver_sql("ROLLBACK")
+            self._run("ROLLBACK")
         except Exception as error:  # SQLite has already rolled back by itself
             log.debug("nothing to roll back: %s", type(error).__name__)
 
