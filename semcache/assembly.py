@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import secrets
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,11 +17,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from semcache.cache import SemCache
 from semcache.config import Config
 from semcache.errors import ConfigError
-from semcache.interfaces import Answerer, Embedder, Store
+from semcache.gptcache.functions import choose_of, extract_of
+from semcache.interfaces import Answerer, Candidate, Embedder
 from semcache.keys import tenant_of
 
 if TYPE_CHECKING:
     from semcache.cag.engine import CagEngine
+    from semcache.store import LocalStore
     from semcache.upstream import Upstream
 
 Progress: TypeAlias = Callable[[str], None]
@@ -33,6 +38,13 @@ class Assembled:
     engine: CagEngine | None
     upstream: Upstream | None
     tenant_of: Callable[[str], str]
+
+    @property
+    def embedding_names(self) -> tuple[str, ...]:
+        """The model names that `/v1/embeddings` answers to."""
+        if self.cache.layers.embedder is None:
+            return ()
+        return (Path(self.config.encoder.model).name,)
 
     @property
     def default_model(self) -> str:
@@ -56,31 +68,41 @@ def build(config: Config, progress: Progress = _silent) -> Assembled:
 
     Raises ConfigError and StoreError; `progress` gets a line for each slow step.
     """
-    directory = make_private(config.gptcache.data_dir)
-    embedder = _embedder(config, progress)
-    engine = _engine(config, directory, progress)
-    upstream = _upstream(config)
-    answerers: dict[str, Answerer | None] = {"cag": engine, "upstream": upstream}
-    try:
-        store = _store(config, directory, embedder)
-    except BaseException:
+    with ExitStack() as undo:
+        directory = make_private(config.gptcache.data_dir)
+        secret = read_secret(directory)
+        embedder = open_embedder(config, progress)
         if embedder is not None:
-            embedder.close()
-        raise
-    if engine is not None:
-        store.expire_knowledge(engine.name, engine.knowledge_digest, _now())
+            undo.callback(embedder.close)
+        store = open_store(config, embedder)
+        undo.callback(store.close)
+        upstream = _open_upstream(config)
+        engine = _open_engine(config, directory, progress)
+        if engine is not None:
+            store.expire_knowledge(engine.name, engine.knowledge_digest, time.time())
+        undo.pop_all()
+    answerers: dict[str, Answerer | None] = {"cag": engine, "upstream": upstream}
+    gptcache = config.gptcache
     cache = SemCache(
         store=store,
         embedder=embedder,
         answerers=[a for name in config.engines if (a := answerers[name]) is not None],
         settings=config.policy_settings(),
-        extract=_extract(config),
+        extract=extract_of(gptcache.pre_function, gptcache.prompts, gptcache.template),
+        choose=_chooser(config),
         memory_bytes=config.store.memory_bytes,
         threads=config.store.threads,
     )
-    secret = read_secret(directory)
     tenants = lru_cache(maxsize=4096)(lambda key: tenant_of(secret, key))
     return Assembled(cache, config, engine, upstream, tenants)
+
+
+def _chooser(config: Config) -> Callable[[Sequence[Candidate]], Candidate]:
+    """GPTCache's post function, at the temperature at which requests use the cache."""
+    choose = choose_of(config.gptcache.post_function)
+    chance = random.Random()  # noqa: S311 - which answer is served is no secret
+    temperature = config.policy.max_temperature
+    return lambda candidates: choose(candidates, chance, temperature)
 
 
 def make_private(directory: Path) -> Path:
@@ -116,7 +138,63 @@ def read_secret(directory: Path) -> bytes:
     return secret
 
 
-def _now() -> float:
-    import time
+def open_store(config: Config, embedder: Embedder | None = None) -> LocalStore:
+    """The store of this configuration, alone. Raises StoreError, ConfigError."""
+    from semcache.store import Limits, LocalStore
 
-    return time.time()
+    bounds = config.store
+    return LocalStore(
+        make_private(config.gptcache.data_dir),
+        dim=None if embedder is None else embedder.dim,
+        embedder=None if embedder is None else embedder.fingerprint,
+        limits=Limits(
+            max_entries=config.gptcache.max_entries,
+            max_bytes=bounds.max_bytes,
+            max_entries_per_tenant=bounds.max_entries_per_tenant,
+            eviction=config.gptcache.eviction,
+        ),
+        synchronous=bounds.synchronous,
+    )
+
+
+def open_embedder(config: Config, progress: Progress = _silent) -> Embedder | None:
+    """The sentence encoder, prepared if it is the first time; None for the exact evaluation."""
+    if not config.gptcache.semantic:
+        return None
+    from semcache.encoder import SentenceEncoder
+
+    encoder = config.encoder
+    embedder = SentenceEncoder.open(encoder.model, quantize=encoder.quantize, say=progress)
+    if config.gptcache.dimension not in (None, embedder.dim):
+        message = "'storage_config.vector_params.dimension' is not the encoder's"
+        raise ConfigError(f"{message} {embedder.dim}: leave it out.")
+    return embedder
+
+
+def _open_engine(config: Config, directory: Path, progress: Progress) -> CagEngine | None:
+    if "cag" not in config.engines:
+        return None
+    from semcache.cag.engine import CagEngine
+
+    engine = CagEngine(config.cag, data_dir=directory)
+    engine.load(progress)
+    return engine
+
+
+def _open_upstream(config: Config) -> Upstream | None:
+    section = config.upstream
+    if "upstream" not in config.engines or section.base_url is None:
+        return None
+    from semcache.upstream import Upstream, UpstreamSettings
+
+    return Upstream(
+        UpstreamSettings(
+            base_url=section.base_url,
+            api_key=config.api_key(),
+            models=section.models,
+            timeout_s=section.timeout_s,
+            connect_timeout_s=section.connect_timeout_s,
+            max_connections=section.max_connections,
+            usage_in_streams=section.usage_in_streams,
+        )
+    )

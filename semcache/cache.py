@@ -58,6 +58,7 @@ class SemCache:
         verifier: Verifier | None = None,
         settings: PolicySettings = _DEFAULTS,
         extract: Extract = whole,
+        choose: policy.Choose = policy.first,
         memory_bytes: int = 64_000_000,
         threads: int = 2,
         clock: Callable[[], float] = time.time,
@@ -65,7 +66,7 @@ class SemCache:
         self.answerers = tuple(answerers)
         self.tally = Tally()
         self.layers = Layers(
-            store, embedder, verifier, settings, Memory(memory_bytes), self.tally, clock
+            store, embedder, verifier, settings, Memory(memory_bytes), self.tally, clock, choose
         )
         self._settings = settings
         self._extract = extract

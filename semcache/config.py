@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -21,8 +21,19 @@ from semcache.gptcache.vocabulary import KNOWN_KEYS, GptcacheSettings, read_voca
 from semcache.policy import PolicySettings
 from semcache.sections import read_section, require_known
 
+DEFAULT_DATA_DIR = Path("semcache_data")
+DEFAULT_MAX_ENTRIES = 100_000
 ENGINES = ("cag", "upstream")
 OPENAI_URL = "https://api.openai.com/v1"
+OWN_KEYS = ("engines", "cag", "upstream", "policy", "store", "server")
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSection:
+    """`embedding_config:` — the sentence encoder: the packaged one, or a folder with its files."""
+
+    model: str = "all-MiniLM-L6-v2"
+    quantize: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +54,7 @@ class StoreSection:
 
     max_bytes: int | None = None
     max_entries_per_tenant: int | None = None
-    synchronous: str = "FULL"
+    synchronous: Literal["FULL", "NORMAL"] = "FULL"
     memory_bytes: int = 64_000_000
     threads: int = 2
 
@@ -70,7 +81,7 @@ class ServerSection:
     max_body_bytes: int = 10_000_000
     shutdown_grace_s: int = 30
     knowledge_poll_s: float = 2.0
-    log_level: str = "warning"
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,7 @@ class Config:
     """Everything that a file can say, checked."""
 
     gptcache: GptcacheSettings
+    encoder: EncoderSection = field(default_factory=EncoderSection)
     engines: tuple[str, ...] = ("cag",)
     cag: CagSettings = field(default_factory=CagSettings)
     upstream: UpstreamSection = field(default_factory=UpstreamSection)
@@ -88,10 +100,11 @@ class Config:
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Config:
         """Read what YAML gave. Raises ConfigError, naming the key."""
-        own = [f.name for f in fields(cls) if f.name != "gptcache"]
-        require_known(values, [*own, *KNOWN_KEYS])
+        require_known(values, [*OWN_KEYS, *KNOWN_KEYS])
+        gptcache = _with_own_defaults(read_vocabulary(values))
         config = cls(
-            gptcache=read_vocabulary({k: v for k, v in values.items() if k in KNOWN_KEYS}),
+            gptcache=gptcache,
+            encoder=read_section(EncoderSection, gptcache.embedding_config, "embedding_config"),
             engines=_engines(values.get("engines", ["cag"])),
             cag=read_section(CagSettings, values.get("cag"), "cag"),
             upstream=read_section(UpstreamSection, values.get("upstream"), "upstream"),
@@ -129,10 +142,10 @@ class Config:
     def policy_settings(self) -> PolicySettings:
         """The sections that bear on decisions, on our scales."""
         own = {f.name: getattr(self.policy, f.name) for f in fields(self.policy)}
+        if "storage_config.vector_params.top_k" in self.gptcache.given:
+            own["candidates"] = self.gptcache.top_k
         return PolicySettings(
-            threshold=self.gptcache.cosine_threshold,
-            semantic=self.gptcache.evaluation != "exact",
-            **own,
+            threshold=self.gptcache.cosine_threshold, semantic=self.gptcache.semantic, **own
         )
 
     def api_key(self) -> str | None:
@@ -166,6 +179,16 @@ class Config:
 def default_config() -> Config:
     """The documented defaults: what an empty file means."""
     return Config.from_mapping({})
+
+
+def _with_own_defaults(settings: GptcacheSettings) -> GptcacheSettings:
+    """GPTCache's defaults are 1,000 entries in `gptcache_data`; a folder of that name is its own."""
+    given = settings.given
+    if "storage_config.data_dir" not in given:
+        settings = replace(settings, data_dir=DEFAULT_DATA_DIR)
+    if settings.max_entries is None:
+        settings = replace(settings, max_entries=DEFAULT_MAX_ENTRIES)
+    return settings
 
 
 def _engines(value: object) -> tuple[str, ...]:

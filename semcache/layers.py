@@ -33,6 +33,7 @@ class Layers:
     memory: Memory
     tally: Tally
     clock: Callable[[], float]
+    choose: policy.Choose = policy.first
 
     def recall(self, plan: Plan) -> Decided | None:
         """An exact hit in memory that no other process has made untrue, or None."""
@@ -86,7 +87,13 @@ class Layers:
             scope, k = plan.key.scope, self.settings.candidates
             candidates = self.store.search(scope, encoded.vector, k)
             decided.decision = policy.judge_semantic(
-                question, candidates, self.clock(), plan.directives, self.settings, self.verifier
+                question,
+                candidates,
+                self.clock(),
+                plan.directives,
+                self.settings,
+                self.verifier,
+                self.choose,
             )
         except Exception:
             self.failed("semantic")

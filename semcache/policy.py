@@ -10,7 +10,7 @@ short, stable and hold no text of the user's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -118,6 +118,15 @@ def matchable(encoded: Encoded, settings: PolicySettings) -> str | None:
     return None
 
 
+Choose: TypeAlias = Callable[[Sequence[Candidate]], Candidate]
+"""Which of several candidates that may be served answers: GPTCache's post function."""
+
+
+def first(candidates: Sequence[Candidate]) -> Candidate:
+    """The nearest."""
+    return candidates[0]
+
+
 def judge_semantic(
     question: str,
     candidates: Sequence[Candidate],
@@ -125,21 +134,28 @@ def judge_semantic(
     directives: Directives,
     settings: PolicySettings,
     verifier: Verifier | None = None,
+    choose: Choose = first,
 ) -> Hit | Miss:
-    """Serve the nearest candidate that nothing refuses; candidates come nearest first."""
-    nearest = candidates[0].similarity if candidates else None
-    refused = "no neighbour"
+    """Serve one of the candidates that nothing refuses; candidates come nearest first.
+
+    A miss gives the reason of the nearest candidate's refusal.
+    """
+    if not candidates:
+        return Miss("no neighbour")
+    allowed: list[Candidate] = []
+    refused: list[str] = []
     for candidate in candidates:
-        if candidate.similarity < settings.threshold:
-            refused = "below threshold" if refused == "no neighbour" else refused
-            break
         reason = _refusal(question, candidate, now, directives, settings, verifier)
-        if reason is None:
-            return Hit(
-                candidate.entry, "semantic", candidate.similarity, settings.threshold, "semantic"
-            )
-        refused = reason if refused == "no neighbour" else refused
-    return Miss(refused, nearest)
+        if reason is not None:
+            refused.append(reason)
+            continue
+        allowed.append(candidate)
+        if choose is first:
+            break
+    if not allowed:
+        return Miss(refused[0], candidates[0].similarity)
+    chosen = choose(allowed)
+    return Hit(chosen.entry, "semantic", chosen.similarity, settings.threshold, "semantic")
 
 
 def _refusal(
@@ -150,6 +166,8 @@ def _refusal(
     settings: PolicySettings,
     verifier: Verifier | None,
 ) -> str | None:
+    if candidate.similarity < settings.threshold:
+        return "below threshold"
     stale = staleness(candidate.entry, now, directives)
     if stale is not None:
         return stale

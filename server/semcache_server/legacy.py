@@ -26,6 +26,7 @@ from semcache.chat import ChatRequest, text_request
 from semcache.completion import text_completion_of
 from semcache.directives import ONLY_IF_CACHED
 from semcache.errors import AuthenticationError, RequestError
+from semcache.gptcache.legacy import FLUSHED, HELLO, UPDATED, parse_get, parse_put
 from semcache.policy import Skip
 from semcache_server.wire import ASGIScope, parse_json, read_body
 
@@ -42,38 +43,35 @@ class Legacy:
 
     async def hello(self, request: Request) -> Response:
         """`GET /`."""
-        return JSONResponse("hello gptcache server")
+        return JSONResponse(HELLO)
 
     async def put(self, request: Request) -> Response:
         """`POST /put {"prompt", "answer"}`."""
-        body = await self._body(request)
-        answer = body.get("answer")
-        if not isinstance(answer, str) or not answer:
-            raise RequestError("'answer' must be a text that is not empty.", param="answer")
+        put = parse_put(await self._body(request))
         completion = text_completion_of(
-            answer,
+            put.answer,
             id=f"chatcmpl-{uuid.uuid4().hex[:24]}",
             created=int(time.time()),
             model=self.model,
         )
-        kept = await self.cache.put(self._question(request, body), completion)
+        kept = await self.cache.put(self._question(request, put.prompt), completion)
         if isinstance(kept, Skip):
             raise RequestError(f"The answer cannot be stored: {kept.reason}.", param="answer")
-        return JSONResponse("successfully update the cache")
+        return JSONResponse(UPDATED)
 
     async def get(self, request: Request) -> Response:
         """`POST /get {"prompt"}`."""
-        body = await self._body(request)
-        reply = await self.cache.ask(self._question(request, body), ONLY_IF_CACHED)
+        get = parse_get(await self._body(request))
+        reply = await self.cache.ask(self._question(request, get.prompt), ONLY_IF_CACHED)
         reply.close()
         answer = None if reply.rendered is None else reply.rendered.completion.text
-        return JSONResponse({"prompt": body["prompt"], "answer": answer})
+        return JSONResponse(get.answered(answer))
 
     async def flush(self, request: Request) -> Response:
         """`POST /flush`."""
         self.tenant(request.scope)
         await self.cache.flush()
-        return JSONResponse("successfully flush the cache")
+        return JSONResponse(FLUSHED)
 
     async def cache_file(self, request: Request) -> Response:
         """`GET /cache_file?key=`: a zip with a consistent copy of the store."""
@@ -86,17 +84,11 @@ class Legacy:
         packed = await asyncio.to_thread(_zip_of_store, self.cache)
         return Response(packed, media_type="application/zip")
 
-    async def _body(self, request: Request) -> dict[str, Any]:
-        body = parse_json(await read_body(request.scope, request.receive, self.max_body_bytes))
-        if not isinstance(body, dict):
-            raise RequestError("The request body must be a JSON object.")
-        prompt = body.get("prompt")
-        if not isinstance(prompt, str) or not prompt.strip():
-            raise RequestError("'prompt' must be a text that is not empty.", param="prompt")
-        return body
+    async def _body(self, request: Request) -> Any:
+        return parse_json(await read_body(request.scope, request.receive, self.max_body_bytes))
 
-    def _question(self, request: Request, body: dict[str, Any]) -> ChatRequest:
-        return text_request(body["prompt"], tenant=self.tenant(request.scope), model=self.model)
+    def _question(self, request: Request, prompt: str) -> ChatRequest:
+        return text_request(prompt, tenant=self.tenant(request.scope), model=self.model)
 
 
 def _zip_of_store(cache: SemCache) -> bytes:
