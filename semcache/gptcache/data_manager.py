@@ -1,16 +1,18 @@
 """GPTCache's DataManager over our store.
 
-    from gptcache import Cache                      # after `load_gptcache()`, or after this import
+    from semcache.gptcache import StoreDataManager      # first: it makes importing gptcache safe
+    from gptcache import Cache
     from gptcache.adapter.api import get, put
     from gptcache.processor.pre import get_prompt
     from gptcache.similarity_evaluation import SearchDistanceEvaluation
-    from semcache.gptcache import StoreDataManager
+    from semcache.store import LocalStore
 
+    store = LocalStore(Path("answers"), dim=384, embedder="my-encoder")     # or another store
     cache = Cache()
     cache.init(
         pre_embedding_func=get_prompt,
-        embedding_func=encode,                      # a text in, a vector out
-        data_manager=StoreDataManager(store),       # any semcache store
+        embedding_func=encode,          # takes a text (and keywords), returns 384 numbers
+        data_manager=StoreDataManager(store, embedder="my-encoder"),
         similarity_evaluation=SearchDistanceEvaluation(),
     )
     put("What is RFC 9111?", "HTTP caching.", cache_obj=cache)
@@ -29,10 +31,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from semcache.errors import RequestError
+from semcache.errors import ConfigError, RequestError
 from semcache.gptcache.entries import (
     Asked,
     Dependency,
+    EntryId,
     Said,
     answers_of,
     asked_of,
@@ -59,34 +62,22 @@ from gptcache.manager.scalar_data.base import (  # noqa: E402
 _LOG = logging.getLogger(__name__)
 
 
-class EntryId(int):
-    """An entry's id that remembers the entry, so that a candidate is not looked up twice."""
-
-    entry: Entry
-
-    @classmethod
-    def of(cls, entry: Entry) -> EntryId:
-        """The id of a stored entry."""
-        made = cls(entry.id)
-        made.entry = entry
-        return made
-
-
 class StoreDataManager(DataManager):  # type: ignore[misc]
     """GPTCache's data manager, over any semcache Store.
 
-    `tenant` partitions the store; `embedder` identifies the encoder behind `embedding_func` (its
-    fingerprint), and entries of another one are never found. `top_k` is how many candidates a
-    search returns where the caller does not say. `ttl_s`: seconds that an answer stays valid; None:
-    for good. `close` closes the store too, unless `owns_store` is False.
+    `embedder` identifies the encoder behind `embedding_func`: the fingerprint that the store was
+    opened with. `tenant` partitions the store. `top_k`: candidates of a search that does not say.
+    `ttl_s`: seconds that an answer stays valid; None: for good. `close` closes the store too,
+    unless `owns_store` is False.
 
     A Question with dependencies (the image of visual question answering) is found only by a search
     that names equal ones: `cache_context={"search_func": {"deps": [...]}}`. With
     `exact_dependencies=False` all questions are searched together and, as in GPTCache, comparing
     the dependencies is left to the evaluation.
 
-    Methods raise StoreError where the store fails, EmbeddingError for a vector that is none, and
-    RequestError for a question or an answer that cannot be stored.
+    Methods raise StoreError where the store fails, EmbeddingError for a vector that is none,
+    RequestError for a question or an answer that cannot be stored, and the first `save` raises
+    ConfigError where the store does not search by vectors of this encoder.
     """
 
     o = None
@@ -96,8 +87,8 @@ class StoreDataManager(DataManager):  # type: ignore[misc]
         self,
         store: Store,
         *,
+        embedder: str,
         tenant: str = "gptcache",
-        embedder: str = "gptcache",
         top_k: int = 1,
         ttl_s: float | None = None,
         exact_dependencies: bool = True,
@@ -113,6 +104,7 @@ class StoreDataManager(DataManager):  # type: ignore[misc]
         self._owns_store = owns_store
         self._clock = clock
         self._sessions = Sessions(store, tenant)
+        self._proven = False
         self._closing = threading.Lock()
         self._closed = False
 
@@ -147,8 +139,21 @@ class StoreDataManager(DataManager):  # type: ignore[misc]
         now = self._clock()
         entry = entry_of(scope, asked, said, vector, now, self._ttl_s)
         stored = self.store.put(entry, vector)
+        self._prove_searchable(stored, vector)
         if session_id:
             self._sessions.add(session_id, stored, asked.content, now)
+
+    def _prove_searchable(self, stored: Entry, vector: Vector) -> None:
+        """Once: a store opened for another encoder would keep everything and find nothing."""
+        if self._proven:
+            return
+        if not self.store.search(stored.scope, vector, 1):
+            self.store.remove([stored.key])
+            message = (
+                f"The store does not search by vectors of '{self._embedder}': open it with it."
+            )
+            raise ConfigError(message)
+        self._proven = True
 
     # ------------------------------------------------------------------------------------ reading
 
@@ -176,7 +181,7 @@ class StoreDataManager(DataManager):  # type: ignore[misc]
             return None
         answers = [Answer(said.content, said.type) for said in answers_of(entry)]
         session = kwargs.get("session")
-        rows = self._sessions.rows(entry=entry.key) if session else []
+        rows = self._sessions.of_entry(entry) if session else []
         names = [row.session_id for row in rows]
         if session and not session.check_hit_func(
             session.name, names, [row.session_question for row in rows], answers[0].answer
@@ -213,12 +218,8 @@ class StoreDataManager(DataManager):  # type: ignore[misc]
         cache_delta_time: float,
     ) -> None:
         """Log a hit (at debug level, without the texts); no row is written for it."""
-        _LOG.debug(
-            "hit: entry %d, score %.4f, %.6f s",
-            cache_question_id,
-            similarity_value,
-            cache_delta_time,
-        )
+        seen = (cache_question_id, similarity_value, cache_delta_time)
+        _LOG.debug("hit: entry %d, score %.4f, %.6f s", *seen)
 
     # ----------------------------------------------------------------------------------- sessions
 
@@ -234,15 +235,15 @@ class StoreDataManager(DataManager):  # type: ignore[misc]
         """The rows of an entry (`key`), the row ids of a session, or all sessions' names."""
         if key:
             entry = self._entry(key)
-            return [] if entry is None else list(self._sessions.rows(entry=entry.key))
-        rows = self._sessions.rows(session_id=session_id)
+            return [] if entry is None else list(self._sessions.of_entry(entry))
+        rows = self._sessions.every()
         if session_id:
-            return [row.id for row in rows]
+            return [row.id for row in rows if row.session_id == session_id]
         return sorted({row.session_id for row in rows})
 
     def delete_session(self, session_id: str) -> None:
         """Forget a session; the entries that it asked for stay, as in GPTCache's SQL stores."""
-        self._sessions.drop(session_id)
+        self._sessions.drop(session_id, self._clock())
 
     # ------------------------------------------------------------------------------------ the end
 

@@ -53,6 +53,19 @@ class Asked:
     dependencies: tuple[Dependency, ...] = ()
 
 
+class EntryId(int):
+    """An entry's id that remembers the entry, so that a candidate is not looked up twice."""
+
+    entry: Entry
+
+    @classmethod
+    def of(cls, entry: Entry) -> EntryId:
+        """The id of a stored entry."""
+        made = cls(entry.id)
+        made.entry = entry
+        return made
+
+
 def scope_of(tenant: str, embedder: str, dependencies: Sequence[Dependency] = ()) -> Scope:
     """The partition of a manager's entries whose questions have equal dependencies."""
     params = "" if not dependencies else _digest(b"deps", orjson.dumps(_packed_deps(dependencies)))

@@ -41,14 +41,12 @@ def _image_content(image: bytes | Path | str) -> tuple[str, bytes]:
 
 def _data_url_bytes(url: str) -> bytes:
     head, comma, data = url.partition(",")
+    raw = unquote_to_bytes(data)
+    if comma and not head.lower().endswith(";base64"):
+        return raw
     try:
-        raw = unquote_to_bytes(data)
-        if not head.lower().endswith(";base64"):
-            return raw if comma else _refuse_data_url()
-        return base64.b64decode(b"".join(raw.split()), validate=True)
+        if comma:
+            return base64.b64decode(b"".join(raw.split()), validate=True)
     except binascii.Error:
-        return _refuse_data_url()
-
-
-def _refuse_data_url() -> bytes:
+        pass
     raise RequestError("The image's data: URL is broken; send it as data:image/png;base64,...")

@@ -1,13 +1,15 @@
-"""GPTCache's sessions over a Store: which session has asked which entry's question.
+"""GPTCache's sessions over a Store: which sessions have asked for an entry, and in which words.
 
-Each pair is a small entry of its own (exact only, no vector) in a scope beside the questions', so
-that it is as durable as they are and no question's entry is ever rewritten for a session.
-The pairs are also kept in memory, read once, and again when another process has written.
+Each entry that a session asked for has one record beside it: a small entry of its own (exact only,
+no vector) whose key follows from the asked entry's key. So a lookup is one exact `get`, a record is
+as durable as any entry, and no answer is ever rewritten for a session. What asks about all
+sessions (listing them, dropping one) reads the whole store.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -15,91 +17,93 @@ from semcache.completion import Completion
 from semcache.interfaces import Entry, Store
 from semcache.keys import Scope, Source
 
-_ANSWERER = "gptcache-sessions"
+MAX_PER_ENTRY = 1000
+"""Sessions that an entry remembers; the first ones are forgotten first."""
+
+_WRITING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """One pair, named as GPTCache's session table names it; `id` and `entry` are keys."""
+    """A session that asked for an entry, named as GPTCache's session table names it."""
 
     id: str
-    entry: str
     session_id: str
     question_id: int
     session_question: str
 
 
 class Sessions:
-    """The sessions of one tenant. Thread-safe; every method may raise StoreError."""
+    """The sessions of one tenant. Thread-safe; every method may raise StoreError.
+
+    Two processes that add a session to the same entry at the same instant may lose one of the two:
+    that session may then be given the entry's answer again.
+    """
 
     def __init__(self, store: Store, tenant: str) -> None:
         self._store = store
         self._scope = Scope(
-            tenant=tenant, model="gptcache", source=Source(_ANSWERER), context="", params=""
+            tenant=tenant,
+            model="gptcache",
+            source=Source("gptcache-sessions"),
+            context="",
+            params="",
         )
-        self._lock = threading.Lock()
-        self._rows: dict[str, SessionRow] | None = None
-        self._version = 0
 
     def add(self, session_id: str, asked: Entry, question: str, now: float) -> None:
-        """Note that a session has asked an entry's question in these words."""
-        key = _key(self._scope, (session_id, asked.key, question))
-        row = SessionRow(key, asked.key, session_id, asked.id, question)
-        wire = {
-            "session": session_id,
-            "entry": asked.key,
-            "entry_id": asked.id,
-            "question": question,
-            "choices": [],
-        }
-        entry = Entry(
-            key=key, scope=self._scope, question=None, completion=Completion(wire), created_at=now
+        """Note that a session has asked for an entry in these words."""
+        pair = [session_id, question]
+        with _WRITING:
+            record = self._store.get(self._key(asked.key))
+            pairs = [] if record is None else list(record.completion.wire["sessions"])
+            if pair in pairs:
+                return
+            pairs.append(pair)
+            self._write(asked.key, asked.id, pairs[-MAX_PER_ENTRY:], now)
+
+    def of_entry(self, asked: Entry) -> list[SessionRow]:
+        """Who asked for an entry, first to last."""
+        record = self._store.get(self._key(asked.key))
+        return [] if record is None else _rows(record)
+
+    def every(self) -> list[SessionRow]:
+        """Every session with every entry that it asked for. Reads the whole store."""
+        return [row for record in self._records() for row in _rows(record)]
+
+    def drop(self, session_id: str, now: float) -> None:
+        """Forget a session; what it asked for stays. Reads the whole store."""
+        with _WRITING:
+            for record in list(self._records()):
+                wire = record.completion.wire
+                left = [pair for pair in wire["sessions"] if pair[0] != session_id]
+                if not left:
+                    self._store.remove([record.key])
+                elif len(left) < len(wire["sessions"]):
+                    self._write(wire["entry"], wire["entry_id"], left, now)
+
+    def _records(self) -> Iterator[Entry]:
+        return (entry for entry in self._store.scan() if entry.scope == self._scope)
+
+    def _write(self, asked: str, asked_id: int, pairs: Sequence[Sequence[str]], now: float) -> None:
+        wire = {"entry": asked, "entry_id": asked_id, "sessions": list(pairs), "choices": []}
+        self._store.put(
+            Entry(
+                key=self._key(asked),
+                scope=self._scope,
+                question=None,
+                completion=Completion(wire),
+                created_at=now,
+            )
         )
-        with self._lock:
-            rows = self._read()
-            self._store.put(entry)
-            rows[key] = row
 
-    def rows(self, session_id: str | None = None, entry: str | None = None) -> list[SessionRow]:
-        """The pairs of a session, else of an entry (by its key), else all."""
-        with self._lock:
-            rows = list(self._read().values())
-        if session_id:
-            return [row for row in rows if row.session_id == session_id]
-        if entry:
-            return [row for row in rows if row.entry == entry]
-        return rows
-
-    def drop(self, session_id: str) -> int:
-        """Forget a session; the entries that it asked for stay. Returns how many pairs it had."""
-        with self._lock:
-            rows = self._read()
-            keys = [row.id for row in rows.values() if row.session_id == session_id]
-            self._store.remove(keys)
-            for key in keys:
-                del rows[key]
-        return len(keys)
-
-    def _read(self) -> dict[str, SessionRow]:
-        version = self._store.version()
-        if self._rows is None or version != self._version:
-            self._rows = {}
-            for entry in self._store.scan():
-                if entry.scope == self._scope:
-                    self._rows[entry.key] = _row(entry)
-            self._version = version
-        return self._rows
+    def _key(self, asked: str) -> str:
+        text = f"gptcache-sessions:{self._scope.digest()}:{asked}"
+        return blake2b(text.encode(), digest_size=32).hexdigest()
 
 
-def _row(entry: Entry) -> SessionRow:
-    wire = entry.completion.wire
-    return SessionRow(entry.key, wire["entry"], wire["session"], wire["entry_id"], wire["question"])
-
-
-def _key(scope: Scope, fields: tuple[str, ...]) -> str:
-    digest = blake2b(b"gptcache-session", digest_size=32)
-    for part in (scope.digest(), *fields):
-        encoded = part.encode()
-        digest.update(b"%d:" % len(encoded))
-        digest.update(encoded)
-    return digest.hexdigest()
+def _rows(record: Entry) -> list[SessionRow]:
+    wire = record.completion.wire
+    return [
+        SessionRow(f"{record.key}/{at}", name, wire["entry_id"], question)
+        for at, (name, question) in enumerate(wire["sessions"])
+    ]

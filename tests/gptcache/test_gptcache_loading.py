@@ -1,4 +1,4 @@
-"""Importing gptcache in a hostile place: a folder with a pickle that runs code, a `pip` on the PATH.
+"""Importing gptcache in a hostile place: a pickle that runs code, and a `pip` first on the PATH.
 
 Each test runs a program of its own, since an import happens once. That the traps work at all is
 shown on gptcache alone, without us.
@@ -36,7 +36,7 @@ cache = Cache()
 cache.init(
     pre_embedding_func=get_prompt,
     embedding_func=lambda text, **_: np.array(vectors[text]),
-    data_manager=StoreDataManager(MemoryStore()),
+    data_manager=StoreDataManager(MemoryStore(), embedder="test"),
     similarity_evaluation=SearchDistanceEvaluation(),
 )
 put("a", "said", cache_obj=cache)

@@ -14,13 +14,15 @@ from semcache.errors import ConfigError
 from semcache.gptcache.loading import load_gptcache
 from semcache.gptcache.threshold import cosine_threshold, gptcache_threshold, squared_distance
 from semcache.interfaces import Vector
-from tests.gptcache.memory_store import MemoryStore
+from semcache.store import LocalStore
 
 DIM = 32
 PAIRS = 300
 
 
-@pytest.mark.parametrize(("t", "cosine"), [(0.8, 0.6), (0.9, 0.8), (0.95, 0.9), (1.0, 1.0), (0, -1)])
+@pytest.mark.parametrize(
+    ("t", "cosine"), [(0.8, 0.6), (0.9, 0.8), (0.95, 0.9), (1.0, 1.0), (0, -1)]
+)
 def test_documented_points(t: float, cosine: float) -> None:
     assert cosine_threshold(t) == cosine
     assert gptcache_threshold(cosine) == t
@@ -126,10 +128,11 @@ def test_the_same_pairs_hit_as_in_gptcache(tmp_path: Path) -> None:
         return vectors[text]
 
     theirs = manager_factory(
-        "sqlite,faiss", data_dir=str(tmp_path), vector_params={"dimension": DIM}
+        "sqlite,faiss", data_dir=str(tmp_path / "theirs"), vector_params={"dimension": DIM}
     )
     hits: list[list[str | None]] = []
-    for manager in (theirs, StoreDataManager(MemoryStore())):
+    store = LocalStore(tmp_path / "ours", dim=DIM, embedder="test")
+    for manager in (theirs, StoreDataManager(store, embedder="test")):
         cache = _gptcache_over(manager, embed)
         questions = [f"s{i}" for i in range(PAIRS)]
         cache.import_data(questions, [f"answer {i}" for i in range(PAIRS)])
