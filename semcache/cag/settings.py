@@ -1,0 +1,82 @@
+"""The `cag:` section of the configuration. Importable without torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+from semcache.errors import ConfigError
+
+DEFAULT_MODEL = "SmolLM2-135M-Instruct"
+DEFAULT_INSTRUCTION = (
+    "Answer the question from the documents below. "
+    "Be short: give the fact that was asked for, in a sentence or two."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CagSettings:
+    """What the operator decides about the local engine. Raises ConfigError.
+
+    `model` is the default's name, a folder with a Hugging Face causal LM, a .gguf file, or an id
+    on the hub (looked up on this machine only, unless `allow_download`). `names` are the model
+    names that it answers to; by default the model's short name and "semcache". `knowledge` is a
+    folder of .txt and .md files; `instruction` stands in front of them.
+
+    `threads` None: torch's own choice. `window` bounds the model's own window (tokens), and
+    `reserve_tokens` of it stay free for question and answer. `max_tokens` is the answer's bound
+    where a request sets none. `max_active` requests decode in turns, `max_queued` more wait.
+    `prefill_chunk` is how many tokens one forward pass reads.
+
+    `prefix_dtype` "exact" saves keys and values as the model computes them, "float16" in half
+    the space of float32. `prefixes_kept` is how many saved prefixes stay on disk.
+    """
+
+    model: str = DEFAULT_MODEL
+    names: tuple[str, ...] = ()
+    knowledge: Path | None = None
+    instruction: str = DEFAULT_INSTRUCTION
+    allow_download: bool = False
+    device: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    threads: int | None = None
+    window: int | None = None
+    reserve_tokens: int = 512
+    max_tokens: int = 512
+    max_choices: int = 8
+    max_active: int = 8
+    max_queued: int = 64
+    prefill_chunk: int = 128
+    prefix_dtype: Literal["exact", "float16"] = "exact"
+    prefixes_kept: int = 3
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int) and not isinstance(value, bool) and value < 1:
+                raise ConfigError(f"'cag.{field.name}' must be at least 1.")
+        if not self.model or not all(self.names):
+            raise ConfigError("'cag.model' and each of 'cag.names' must not be empty.")
+
+    @property
+    def short_name(self) -> str:
+        """The last part of the model's path or id, without .gguf."""
+        name = self.model.rstrip("/").rpartition("/")[2] or self.model
+        return name.removesuffix(".gguf")
+
+    @property
+    def served_names(self) -> tuple[str, ...]:
+        """The model names that a request may ask for; the first one is the model's own."""
+        return self.names or tuple(dict.fromkeys((self.short_name, "semcache")))
+
+
+def default_cache_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """$SEMCACHE_CACHE_DIR, or semcache/ in the user's cache folder (XDG base directories)."""
+    own = environ.get("SEMCACHE_CACHE_DIR")
+    if own:
+        return Path(own)
+    home = environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "semcache"
