@@ -20,6 +20,7 @@ from semcache.errors import ConfigError
 from semcache.gptcache.functions import choose_of, extract_of
 from semcache.interfaces import Answerer, Candidate, Embedder
 from semcache.keys import tenant_of
+from semcache.policy import first
 
 if TYPE_CHECKING:
     from semcache.cag.engine import CagEngine
@@ -99,6 +100,8 @@ def build(config: Config, progress: Progress = _silent) -> Assembled:
 
 def _chooser(config: Config) -> Callable[[Sequence[Candidate]], Candidate]:
     """GPTCache's post function, at the temperature at which requests use the cache."""
+    if config.gptcache.post_function in {"first", "nop"}:
+        return first
     choose = choose_of(config.gptcache.post_function)
     chance = random.Random()  # noqa: S311 - which answer is served is no secret
     temperature = config.policy.max_temperature

@@ -162,8 +162,8 @@ class Config:
         log_level: str | None = None,
     ) -> Config:
         """The same configuration with what a command line says."""
-        given = {"host": host, "port": port, "log_level": log_level}
-        server = replace(self.server, **{k: v for k, v in given.items() if v is not None})
+        said: dict[str, Any] = {"host": host, "port": port, "log_level": log_level}
+        server = replace(self.server, **{k: v for k, v in said.items() if v is not None})
         gptcache = self.gptcache if data_dir is None else replace(self.gptcache, data_dir=data_dir)
         cag = self.cag if knowledge is None else replace(self.cag, knowledge=knowledge)
         return replace(self, server=server, gptcache=gptcache, cag=cag)
@@ -182,7 +182,7 @@ def default_config() -> Config:
 
 
 def _with_own_defaults(settings: GptcacheSettings) -> GptcacheSettings:
-    """GPTCache's defaults are 1,000 entries in `gptcache_data`; a folder of that name is its own."""
+    """A folder called `gptcache_data` would be GPTCache's own, and its 1,000 entries are few."""
     given = settings.given
     if "storage_config.data_dir" not in given:
         settings = replace(settings, data_dir=DEFAULT_DATA_DIR)

@@ -25,10 +25,11 @@ from benchmarks.hit_rate.outcome import Found, Row, by_category, is_right, tally
 from benchmarks.hit_rate.plot import plot_curves
 from benchmarks.hit_rate.questions import OWN_DATA, Case, read_cases
 from semcache import policy
+from semcache.assembly import build
 from semcache.cache import SemCache
 from semcache.chat import text_request
 from semcache.completion import text_completion_of
-from semcache.config import Config, build
+from semcache.config import Config
 from semcache.directives import NONE, ONLY_IF_CACHED
 from semcache.gptcache.threshold import cosine_threshold
 from semcache.interfaces import Candidate, Hit, Miss
