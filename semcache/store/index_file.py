@@ -1,7 +1,7 @@
 """The vector index on disk: a copy to start from, never the truth.
 
 Layout: a checksum of the rest; one line of JSON (the stamp and the sizes); scope digests as text,
-ids (int64), vectors (float32) and, for each large scope, its centre and FAISS's serial form, all
+ids (int64), vectors (float32) and, for each large scope, its frame and FAISS's serial form, all
 little-endian. It is written beside and renamed, so that a file is whole or absent. It is used
 only when its stamp names the same database, schema, encoder and dimension.
 """
@@ -48,8 +48,8 @@ def save(path: Path, index: Packed, stamp: Stamp) -> None:
         np.ascontiguousarray(index.ids, dtype="<i8"),
         np.ascontiguousarray(index.vectors, dtype="<f4"),
     ]
-    for _, centre, blob in index.codes:
-        parts += [np.ascontiguousarray(centre, dtype="<f4"), blob]
+    for _, frame, blob in index.codes:
+        parts += [np.ascontiguousarray(frame, dtype="<f4"), blob]
     header = {
         "format": FORMAT,
         **asdict(stamp),
@@ -117,7 +117,7 @@ def _read(file: BufferedReader, wanted: Stamp) -> tuple[VectorIndex, int]:
         raise ValueError("it knows more than the database")
     count, dim, checksum = header["count"], header["dim"], zlib.crc32(line)
     size = header["scope_bytes"] + count * (8 + 4 * dim)
-    size += sum(4 * dim + held for _, held in header["codes"])
+    size += sum(8 * dim + held for _, held in header["codes"])
     if os.fstat(file.fileno()).st_size - file.tell() != size:
         raise ValueError("truncated, or too long")
 
@@ -130,7 +130,7 @@ def _read(file: BufferedReader, wanted: Stamp) -> tuple[VectorIndex, int]:
 
     text = part("u1", header["scope_bytes"]).tobytes()
     ids, vectors = part("<i8", count), part("<f4", count, dim)
-    codes = [(at, part("<f4", dim), part("u1", held)) for at, held in header["codes"]]
+    codes = [(at, part("<f4", 2, dim), part("u1", held)) for at, held in header["codes"]]
     if checksum != promised:
         raise ValueError("damaged")
     scopes = text.decode().split("\n") if text else []

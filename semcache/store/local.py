@@ -264,6 +264,13 @@ class LocalStore:
         except OSError as error:
             raise StoreError(f"The index file cannot be written ({error.strerror}).") from error
 
+    def backup(self, path: Path) -> None:
+        """Write a consistent copy of the live store to a new file.
+
+        Put under the name `semcache.db` into an empty directory it is a store again.
+        """
+        self._database.backup(path)
+
     def close(self) -> None:
         """Finish what is queued, write counters and index file, close the files."""
         if self._closed:

@@ -2,7 +2,7 @@
 
 Conversations make very many scopes of one to three entries: such a scope is a dict entry and a
 small array of slots into the common arena, searched with numpy. From `LARGE` entries on a scope
-also has sign codes (see `codes`), whose best are ranked again with the real vectors. Either way
+also has codes (see `codes`), whose best are ranked again with the real vectors. Either way
 the similarity is the cosine of the stored float32 vector.
 
 Any number of threads may search while one updates.
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from semcache.interfaces import Vector
 from semcache.store.arena import Arena
-from semcache.store.codes import SignCodes
+from semcache.store.codes import ScanCodes
 from semcache.store.rwlock import ReadWriteLock
 
 LARGE = 256
 _SMALL_AGAIN = LARGE // 2
 _RERANKED = 64
-_RERANKED_PER_RESULT = 16
+_RERANKED_PER_RESULT = 8
 _UPDATES_AT_ONCE = 256
 
 
@@ -33,7 +33,7 @@ class Members:
 
     __slots__ = ("codes", "count", "slots")
 
-    def __init__(self, slots: NDArray[np.int32], codes: SignCodes | None = None) -> None:
+    def __init__(self, slots: NDArray[np.int32], codes: ScanCodes | None = None) -> None:
         self.slots = slots
         self.count = len(slots)
         self.codes = codes
@@ -72,7 +72,7 @@ class Members:
 class Packed:
     """The rows of an index grouped by scope, for a file: `counts` rows for each of `scopes`.
 
-    `codes` holds (ordinal of the scope, centre, serial form) of each large scope.
+    `codes` holds (ordinal of the scope, frame, serial form) of each large scope.
     """
 
     ids: NDArray[np.int64]
@@ -161,11 +161,8 @@ class VectorIndex:
         elif members.count < _SMALL_AGAIN:
             members.codes = None
 
-    def _coded(self, members: Members) -> SignCodes:
-        vectors = self._arena.vectors[members.live]
-        codes = SignCodes(self.dim, vectors.mean(axis=0))
-        codes.add(vectors)
-        return codes
+    def _coded(self, members: Members) -> ScanCodes:
+        return ScanCodes.of(self._arena.vectors[members.live])
 
     # ---------------------------------------------------------------------------- whole index
 
@@ -176,7 +173,7 @@ class VectorIndex:
         index._arena = Arena.adopt(packed.vectors, packed.ids)
         ids = packed.ids.tolist()
         index._slots = dict(zip(ids, range(len(ids)), strict=True))
-        known = {ordinal: (centre, blob) for ordinal, centre, blob in packed.codes}
+        known = {ordinal: (frame, blob) for ordinal, frame, blob in packed.codes}
         start = 0
         for ordinal, (scope, count) in enumerate(zip(packed.scopes, packed.counts, strict=True)):
             end = start + count
@@ -185,7 +182,7 @@ class VectorIndex:
             index._scope_of.update(dict.fromkeys(ids[start:end], scope))
             index._scopes[scope] = members
             if ordinal in known:
-                members.codes = SignCodes.load(index.dim, *known[ordinal])
+                members.codes = ScanCodes.load(*known[ordinal])
             elif count >= LARGE:
                 members.codes = index._coded(members)
             start = end
@@ -200,7 +197,7 @@ class VectorIndex:
         for ordinal, scope in enumerate(scopes):
             coded = self._scopes[scope].codes
             if coded is not None:
-                codes.append((ordinal, coded.centre, coded.dump()))
+                codes.append((ordinal, coded.frame, coded.dump()))
         return Packed(
             ids=self._arena.ids[order],
             vectors=self._arena.vectors[order],
@@ -234,7 +231,7 @@ class VectorIndex:
         return found
 
     def wrong_codes(self) -> list[int]:
-        """The ids whose sign code does not belong to their vector. No update meanwhile."""
+        """The ids whose code does not belong to their vector. No update meanwhile."""
         wrong: list[int] = []
         for members in self._scopes.values():
             if members.codes is None:
