@@ -50,9 +50,15 @@ def require_known(values: Mapping[Any, object], known: Iterable[str], path: str 
         if key in names:
             continue
         dotted = f"{path}.{key}" if path else str(key)
-        near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.5)
-        hint = f"Did you mean '{near[0]}'?" if near else f"Known keys: {', '.join(sorted(names))}."
+        near = nearest_key(str(key), names)
+        hint = f"Did you mean '{near}'?" if near else f"Known keys: {', '.join(sorted(names))}."
         raise ConfigError(f"Unknown key '{dotted}'. {hint}")
+
+
+def nearest_key(unknown: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like an unknown one, or None where none is like it."""
+    near = difflib.get_close_matches(unknown, list(known), n=1, cutoff=0.5)
+    return near[0] if near else None
 
 
 def _read(hint: Any, value: object, path: str) -> Any:

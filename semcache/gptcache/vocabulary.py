@@ -8,7 +8,6 @@ null) counts as not given, as in GPTCache.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from semcache.errors import ConfigError
 from semcache.gptcache.functions import choose_of, extract_of
 from semcache.gptcache.threshold import cosine_threshold
 from semcache.gptcache.words import VOCABULARY, Word
+from semcache.sections import nearest_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,6 @@ KNOWN_KEYS: tuple[str, ...] = tuple(
     dict.fromkeys(name.partition(".")[0] for word in VOCABULARY for name in word.names)
 )
 """GPTCache's top-level keys, aliases included."""
-
-
-def nearest_key(unknown: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like an unknown one, or None where none is like it."""
-    near = difflib.get_close_matches(unknown, list(known), n=1, cutoff=0.5)
-    return near[0] if near else None
 
 
 def read_vocabulary(config: Mapping[str, Any]) -> GptcacheSettings:
