@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -272,18 +270,6 @@ class LocalStore:
         Put under the name `semcache.db` into an empty directory it is a store again.
         """
         self._database.backup(path)
-
-    def backup(self, path: Path) -> None:
-        """Write a consistent copy of the database to a new file, mode 0600, while serving.
-
-        The index is not in it: it is rebuilt from the rows. Raises StoreError.
-        """
-        try:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            with self._database.looking_up() as connection:
-                connection.execute("VACUUM INTO ?", (str(path),))
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"The copy cannot be written to {path}: {error}.") from error
 
     def close(self) -> None:
         """Finish what is queued, write counters and index file, close the files."""
