@@ -134,7 +134,7 @@ VOCABULARY: tuple[Word, ...] = (
         "storage_config.vector_params.top_k",
         1,
         _COUNT,
-        "How many nearest candidates a search looks at.",
+        "How many nearest candidates are judged, in place of policy.candidates.",
     ),
     Word(
         "storage_config.scalar_params",
@@ -239,7 +239,7 @@ VOCABULARY: tuple[Word, ...] = (
         "config.auto_flush",
         20,
         _COUNT,
-        "Puts between two writes of the index file; an entry is durable at once in any case.",
+        "Accepted; an entry is durable at once, and the index can always be rebuilt.",
     ),
     Word(
         "config.skip_list",
