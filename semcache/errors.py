@@ -14,6 +14,7 @@
     └── AnswerError                    502 answer_error             no answer could be had
         ├── EngineError                500 engine_error
         ├── EngineBusy                 503 engine_busy
+        ├── NotCached                  504 not_cached               only-if-cached, and it is not
         └── UpstreamError              as the upstream said         relayed as it is
 
 Rules: a class knows the HTTP status and the `code` of OpenAI's error object; a message says what
@@ -140,6 +141,18 @@ class EngineBusy(AnswerError):
     def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class NotCached(AnswerError):
+    """`only-if-cached` was asked for, and the answer is not there (RFC 9111, section 5.2.1.7)."""
+
+    status = 504
+    code = "not_cached"
+
+    def __init__(
+        self, message: str = "The answer is not in the cache, and only-if-cached was asked."
+    ) -> None:
+        super().__init__(message)
 
 
 class UpstreamError(AnswerError):

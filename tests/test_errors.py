@@ -37,6 +37,7 @@ OFFICIAL: dict[int, type[openai.APIStatusError]] = {
     500: openai.InternalServerError,
     502: openai.InternalServerError,
     503: openai.InternalServerError,
+    504: openai.InternalServerError,
 }
 
 

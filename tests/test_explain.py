@@ -8,11 +8,11 @@ import pytest
 
 from semcache.chat import text_request
 from semcache.directives import NONE
+from semcache.explain import quoted, reply_headers
 from semcache.interfaces import Bypass, Decision, Entry, Hit, Miss
 from semcache.keys import request_key
 from semcache.policy import Admission, Keep, Skip
 from semcache.reply import Decided, Plan, Reply
-from semcache_server.explain import quoted, reply_headers
 from tests.scripted import ScriptedAnswerer, echo
 
 REQUEST = text_request("Why?", tenant="t", model="m")

@@ -16,12 +16,11 @@ from semcache.cache import SemCache
 from semcache.chat import ChatRequest, Kind
 from semcache.completion import Chunk, without_usage
 from semcache.directives import NONE, parse_cache_control
-from semcache.errors import AnswerError, RequestError, SemcacheError
-from semcache.interfaces import Miss
+from semcache.errors import AnswerError, NotCached, RequestError, SemcacheError
+from semcache.explain import reply_headers
 from semcache.reply import Plan, Reply
 from semcache.sse import DONE
 from semcache.sse import encode as encode_event
-from semcache_server.explain import reply_headers
 from semcache_server.wire import (
     EVENT_STREAM,
     JSON,
@@ -38,13 +37,6 @@ from semcache_server.wire import (
 )
 
 log = logging.getLogger("semcache.server")
-
-
-class NotCached(AnswerError):
-    """`only-if-cached` was asked for, and it is not (RFC 9111, section 5.2.1.7)."""
-
-    status = 504
-    code = "not_cached"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +89,8 @@ class Answering:
         try:
             if reply.rendered is not None:
                 await self._send_hit(reply, send)
-            elif plan.directives.only_if_cached and isinstance(reply.decision, Miss):
-                error = NotCached("The answer is not in the cache, and only-if-cached was asked.")
-                await respond_error(send, error, reply_headers(reply, self.clock()))
+            elif plan.directives.only_if_cached:
+                await respond_error(send, NotCached(), reply_headers(reply, self.clock()))
             elif plan.request.stream:
                 await self._send_stream(reply, send)
             else:

@@ -5,10 +5,13 @@ Pure. `fwd` says why a request went on (RFC 9211, section 2.2); details are quot
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from semcache.interfaces import Bypass, Hit, Miss
 from semcache.policy import Keep
 from semcache.reply import Reply
-from semcache_server.wire import Headers
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 
 def reply_headers(reply: Reply, now: float) -> Headers:
