@@ -159,7 +159,7 @@ class Database:
                 "INSERT INTO meta VALUES ('schema', ?), ('epoch', ?)",
                 (str(SCHEMA), secrets.token_hex(16)),
             )
-            connection.exec_driver_sql("INSERT INTO totals VALUES (1, 0, 0, 0, 0)")
+            connection.exec_driver_sql("INSERT INTO totals VALUES (1, 0, 0, 0, 0, 0)")
         for index in eviction_indexes(limits):
             connection.exec_driver_sql(index)
         now = time.time()
@@ -174,26 +174,24 @@ class Database:
 
     def open_writer(self) -> Connection:
         """A connection that may write. The caller closes it."""
-        connection = self._engine.connect()
-        for pragma in (
-            f"PRAGMA busy_timeout = {self._busy_ms}",
+        return self._opened(
             "PRAGMA foreign_keys = ON",
             f"PRAGMA synchronous = {self._synchronous}",
             f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}",
             "PRAGMA cache_size = -32768",
-        ):
-            connection.exec_driver_sql(pragma)
-        return connection
+        )
 
     def open_reader(self) -> Connection:
         """A connection that can only read. The caller closes it."""
-        connection = self._engine.connect()
-        for pragma in (
-            f"PRAGMA busy_timeout = {self._busy_ms}",
-            "PRAGMA query_only = ON",
-            "PRAGMA cache_size = -16384",
-        ):
-            connection.exec_driver_sql(pragma)
+        return self._opened("PRAGMA query_only = ON", "PRAGMA cache_size = -16384")
+
+    def _opened(self, *pragmas: str) -> Connection:
+        try:
+            connection = self._engine.connect()
+            for pragma in (f"PRAGMA busy_timeout = {self._busy_ms}", *pragmas):
+                connection.exec_driver_sql(pragma)
+        except DBAPIError as error:
+            raise store_error(error, self.path) from error
         return connection
 
     @contextmanager
@@ -204,7 +202,7 @@ class Database:
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = self._open_for_reading()
+            connection = self.open_reader()
         try:
             yield connection
         except DBAPIError as error:
@@ -221,7 +219,7 @@ class Database:
         with self.reading() as connection:
             try:
                 yield driver_of(connection)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeError) as error:
                 raise store_error(error, self.path) from error
 
     @contextmanager
@@ -233,12 +231,6 @@ class Database:
                 yield connection
             finally:
                 connection.exec_driver_sql("ROLLBACK")
-
-    def _open_for_reading(self) -> Connection:
-        try:
-            return self.open_reader()
-        except DBAPIError as error:
-            raise store_error(error, self.path) from error
 
     def backup(self, path: Path) -> None:
         """Copy the live database, in one state, to a new file of mode 0600.

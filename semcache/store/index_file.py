@@ -99,7 +99,7 @@ def load(path: Path, wanted: Stamp) -> tuple[VectorIndex, int] | None:
             return _read(file, wanted)
     except FileNotFoundError:
         log.info("no index file: the index is built from the rows")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # whatever it is, the rows are the truth
         log.warning("the index file is of no use (%s): built again from the rows", error)
     return None
 

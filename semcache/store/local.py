@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import Connection
 
@@ -17,7 +17,7 @@ from semcache.interfaces import Candidate, CheckReport, Entry, StoreStats, Vecto
 from semcache.keys import Scope
 from semcache.store import audit, changes, rows
 from semcache.store.changes import NewRow
-from semcache.store.database import Database, Synchronous, store_error
+from semcache.store.database import Database, Synchronous
 from semcache.store.follower import Follower
 from semcache.store.limits import NO_LIMITS, Limits
 from semcache.store.upkeep import Upkeep
@@ -51,6 +51,8 @@ class LocalStore:
     ) -> None:
         if (dim is None) != (embedder is None):
             raise ConfigError("dim and embedder are given together, or neither.")
+        if synchronous not in get_args(Synchronous):
+            raise ConfigError(f"synchronous must be one of {', '.join(get_args(Synchronous))}.")
         self._encoder = None if dim is None else audit.Encoder(embedder or "", dim)
         self._limits = limits
         self._clock = clock
@@ -58,21 +60,21 @@ class LocalStore:
         self._database = Database(
             Path(directory), limits=limits, synchronous=synchronous, busy_timeout_s=busy_timeout_s
         )
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._database.close)
             self._watch = Watch(self._database)
+            undo.callback(self._watch.close)
             self._followed = self._watch.version()
             self._follower = self._follow(Path(directory) / "semcache.index")
-        except Exception as error:
-            self._database.close()
-            raise store_error(error, self._database.path) from error
-        self._upkeep = Upkeep(self._database, self._follower, limits, clock)
-        self._writer = Writer(
-            self._database.open_writer(),
-            self._database.path,
-            self._database.owner,
-            self._upkeep,
-            flush_interval_s,
-        )
+            self._upkeep = Upkeep(self._database, self._follower, limits, clock)
+            self._writer = Writer(
+                self._database.open_writer(),
+                self._database.path,
+                self._database.owner,
+                self._upkeep,
+                flush_interval_s,
+            )
+            undo.pop_all()
 
     def _follow(self, path: Path) -> Follower | None:
         if self._encoder is None:
@@ -204,8 +206,7 @@ class LocalStore:
         """Sizes now. `hits` is of the entries that are there."""
         with self._database.snapshot() as connection:
             run = connection.exec_driver_sql
-            entries, size, seq = run("SELECT entries, bytes, seq FROM totals").one()
-            hits = run("SELECT coalesce(sum(hits), 0) FROM entries").scalar_one()
+            entries, size, hits, seq = run("SELECT entries, bytes, hits, seq FROM totals").one()
             query = "SELECT count(*) FROM entries WHERE expires_at <= ?"
             expired = run(query, (self._clock(),)).scalar_one()
         index = None if self._follower is None else self._follower.index

@@ -44,6 +44,7 @@ Table(
     Column("pruned_seq", Integer, nullable=False),  # tombstones up to here are gone
     Column("entries", Integer, nullable=False),
     Column("bytes", Integer, nullable=False),
+    Column("hits", Integer, nullable=False),
 )
 Table(
     "usage",
@@ -116,7 +117,8 @@ Table(
 TRIGGERS = (
     """
     CREATE TRIGGER entry_added AFTER INSERT ON entries BEGIN
-        UPDATE totals SET entries = entries + 1, bytes = bytes + NEW.bytes;
+        UPDATE totals
+            SET entries = entries + 1, bytes = bytes + NEW.bytes, hits = hits + NEW.hits;
         INSERT INTO usage (tenant, entries, bytes) VALUES (NEW.tenant, 1, NEW.bytes)
             ON CONFLICT (tenant) DO UPDATE
             SET entries = entries + 1, bytes = bytes + excluded.bytes;
@@ -124,11 +126,17 @@ TRIGGERS = (
     """,
     """
     CREATE TRIGGER entry_removed AFTER DELETE ON entries BEGIN
-        UPDATE totals SET entries = entries - 1, bytes = bytes - OLD.bytes;
+        UPDATE totals
+            SET entries = entries - 1, bytes = bytes - OLD.bytes, hits = hits - OLD.hits;
         UPDATE usage SET entries = entries - 1, bytes = bytes - OLD.bytes
             WHERE tenant = OLD.tenant;
         DELETE FROM usage WHERE tenant = OLD.tenant AND entries = 0;
         INSERT INTO tombstones (seq, id) SELECT seq, OLD.id FROM totals;
+    END
+    """,
+    """
+    CREATE TRIGGER entry_hit AFTER UPDATE OF hits ON entries BEGIN
+        UPDATE totals SET hits = hits + NEW.hits - OLD.hits;
     END
     """,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,26 +16,10 @@ import pytest
 from semcache.completion import Completion
 from semcache.errors import StoreError
 from semcache.interfaces import Entry, Store, Vector
-from semcache.keys import Scope
-from tests.store.samples import DIM, EMBEDDER, START, answer, entry, scope, unit
+from tests.store.oracles import Crowd, Model
+from tests.store.samples import DIM, START, answer, entry, scope, unit
 
 Fresh = Callable[[], Store]
-
-
-@dataclass
-class Model:
-    """The store as a dict."""
-
-    rows: dict[str, tuple[Entry, Vector | None]] = field(default_factory=dict)
-
-    def nearest(self, where: object, query: Vector, k: int) -> list[tuple[str, float]]:
-        """Brute force over every vector of the scope, in float64."""
-        found = [
-            (key, float(np.dot(vector.astype(np.float64), query.astype(np.float64))))
-            for key, (kept, vector) in self.rows.items()
-            if vector is not None and kept.scope == where and kept.embedder == EMBEDDER
-        ]
-        return sorted(found, key=lambda pair: -pair[1])[:k]
 
 
 class StoreContract:
@@ -190,6 +174,8 @@ class StoreContract:
         store.put(entry("good"))
         with pytest.raises(StoreError):
             store.put(bad)
+        with pytest.raises(StoreError):
+            store.get("\ud800")
         assert [kept.key for kept in store.scan()] == ["good"]
         assert store.check().clean
 
@@ -290,7 +276,7 @@ class StoreContract:
         scopes = [scope(name, tenant) for name in "abc" for tenant in "xy"]
         model = Model()
         for _ in range(350):
-            self._random_change(store, model, rng, scopes)
+            model.change(store, rng, scopes)
             where, query = scopes[rng.integers(6)], unit(rng, 1)[0]
             k = int(rng.integers(1, 12))
             found = store.search(where, query, k)
@@ -305,26 +291,6 @@ class StoreContract:
         report = store.check()
         assert (report.problems, report.entries) == ((), len(model.rows))
 
-    def _random_change(
-        self, store: Store, model: Model, rng: np.random.Generator, scopes: list[Scope]
-    ) -> None:
-        key = f"k{rng.integers(80)}"
-        what = rng.random()
-        if what < 0.8:
-            where = scopes[rng.integers(6)]
-            vector = unit(rng, 1)[0] if rng.random() < 0.9 else None
-            embedder = None if vector is None else EMBEDDER
-            given = entry(key, where, embedder=embedder, completion=answer(str(rng.random())))
-            model.rows[key] = store.put(given, vector), vector
-        elif what < 0.98:
-            assert store.remove([key]) == int(model.rows.pop(key, None) is not None)
-        else:
-            tenant = "xy"[rng.integers(2)]
-            gone = [k for k, (kept, _) in model.rows.items() if kept.scope.tenant == tenant]
-            assert store.clear(tenant) == len(gone)
-            for each in gone:
-                del model.rows[each]
-
     def test_many_threads_never_see_a_wrong_answer(self, store: Store) -> None:
         crowd = Crowd(store, unit(np.random.default_rng(11), 64))
         threads = [threading.Thread(target=crowd.work, args=(seed,)) for seed in range(8)]
@@ -336,42 +302,3 @@ class StoreContract:
             thread.join()
         assert crowd.failures == []
         assert store.check().problems == ()
-
-
-@dataclass
-class Crowd:
-    """Threads on one store. Keys, answers and vectors carry one number, so that whatever is
-    found must agree with itself."""
-
-    store: Store
-    vectors: Vector
-    failures: list[str] = field(default_factory=list)
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def work(self, seed: int) -> None:
-        rng = np.random.default_rng(seed)
-        try:
-            while not self.stop.is_set():
-                self._act(int(rng.integers(len(self.vectors))), rng.random())
-        except Exception as error:
-            self.failures.append(repr(error))
-
-    def _act(self, number: int, what: float) -> None:
-        key = f"k{number}"
-        if what < 0.25:
-            self.store.put(entry(key), self.vectors[number])
-        elif what < 0.35:
-            self.store.remove([key])
-        elif what < 0.6:
-            self._agree(self.store.get(key), number)
-        else:
-            for candidate in self.store.search(scope(), self.vectors[number], 3):
-                true = int(candidate.entry.key[1:])
-                self._agree(candidate.entry, true)
-                cosine = float(self.vectors[number] @ self.vectors[true])
-                if abs(candidate.similarity - cosine) > 1e-5:
-                    self.failures.append(f"{candidate.similarity} is not {cosine}")
-
-    def _agree(self, found: Entry | None, number: int) -> None:
-        if found and (found.key, found.completion.text) != (f"k{number}", f"answer of k{number}"):
-            self.failures.append(f"{found.key}: {found.completion.text}, not {number}")

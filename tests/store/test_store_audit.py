@@ -45,6 +45,7 @@ ROWS: dict[str, tuple[Harm, str, int]] = {
     "short vector": (sql("UPDATE vectors SET vector = X'00000000' WHERE id = 3"), "4 bytes", 1),
     "size": (sql("UPDATE entries SET bytes = 1 WHERE id = 3"), "counts as 1 bytes", 0),
     "totals": (sql("UPDATE totals SET entries = 7"), "totals", 0),
+    "hits": (sql("UPDATE totals SET hits = 7"), "totals", 0),
     "usage": (sql("UPDATE usage SET bytes = 7"), "usage", 0),
     "orphan": (sql("INSERT INTO completions VALUES (9999, X'7B7D')"), "no entry", 0),
     "silent delete": (

@@ -58,6 +58,11 @@ def test_dim_and_embedder_come_together(tmp_path: Path) -> None:
         LocalStore(tmp_path, embedder="e")
 
 
+def test_an_unknown_synchronous_mode_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="FULL, NORMAL"):
+        LocalStore(tmp_path, synchronous="OFF; DROP TABLE entries")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "bad", [{"max_entries": 0}, {"max_bytes": -1}, {"eviction": "random"}], ids=str
 )
