@@ -17,7 +17,7 @@ from semcache.completion import Completion
 from semcache.errors import StoreError
 from semcache.interfaces import Entry, Store, Vector
 from tests.store.oracles import Crowd, Model
-from tests.store.samples import DIM, START, answer, entry, scope, unit
+from tests.store.samples import DIM, START, UNSTORABLE, answer, entry, scope, unit
 
 Fresh = Callable[[], Store]
 
@@ -159,14 +159,8 @@ class StoreContract:
 
     @pytest.mark.parametrize(
         "bad",
-        [
-            entry("\ud800"),
-            entry("k", question="\udfff"),
-            entry("k", created_at=float("nan")),
-            entry("k", completion=Completion({"n": 2**70})),
-            entry("k", completion=Completion({"o": object()})),
-        ],
-        ids=["key", "question", "time", "number", "object"],
+        UNSTORABLE.values(),
+        ids=UNSTORABLE.keys(),
     )
     def test_what_cannot_be_stored_is_refused_and_harms_nothing(
         self, store: Store, bad: Entry

@@ -46,6 +46,15 @@ def entry(key: str, where: Scope | None = None, **changes: Any) -> Entry:
     return Entry(**values)
 
 
+UNSTORABLE = {
+    "key": entry("\ud800"),
+    "question": entry("k", question="\udfff"),
+    "time": entry("k", created_at=float("nan")),
+    "number": entry("k", completion=Completion({"n": 2**70})),
+    "object": entry("k", completion=Completion({"o": object()})),
+}
+
+
 def unit(rng: np.random.Generator, count: int, dim: int = DIM) -> Vector:
     """Rows of unit length, shape (count, dim)."""
     rows = rng.standard_normal((count, dim)).astype(np.float32)
