@@ -21,6 +21,7 @@ import httpx2
 import orjson
 
 from semcache.errors import ConfigError, RequestError, UpstreamError
+from semcache.per_loop import AsyncClients, Given, PerLoop
 
 MAX_ANSWER_BYTES = 64 * 2**20
 MAX_ERROR_BYTES = 2**20
@@ -94,7 +95,7 @@ class Endpoint:
         self._timeout = httpx2.Timeout(settings.timeout_s, connect=settings.connect_timeout_s)
         self._quick = httpx2.Timeout(settings.connect_timeout_s)
         self._owned = http is None
-        self._http = _client(settings.max_connections) if http is None else http
+        self._http: AsyncClients = Given(http) if http is not None else _own(settings)
 
     async def get(self, path: str) -> httpx2.Response:
         """Open a small, quick response. Raises UpstreamError, httpx2.HTTPError."""
@@ -145,10 +146,11 @@ class Endpoint:
         if self._http.is_closed:
             raise UpstreamError(f"The upstream {self.name!r} is shut down.", status=503)
         url = f"{self.root}/{path}"
-        request = self._http.build_request(
+        http = self._http.here()
+        request = http.build_request(
             method, url, content=content, headers=self._headers, timeout=timeout
         )
-        response = await self._http.send(request, stream=True, follow_redirects=False)
+        response = await http.send(request, stream=True, follow_redirects=False)
         if response.is_success:
             return response
         async with aclosing(response):
@@ -169,6 +171,10 @@ class Endpoint:
             body=self.without_key(body) if body else None,
             headers={k: v for k, v in response.headers.items() if _is_relayed(k)},
         )
+
+
+def _own(settings: UpstreamSettings) -> PerLoop:
+    return PerLoop(lambda: _client(settings.max_connections))
 
 
 def _client(max_connections: int) -> httpx2.AsyncClient:

@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 import orjson
 
+from semcache.answer_form import is_answer, is_event_stream
 from semcache.chat import ChatRequest, Kind
 from semcache.completion import Chunk, Completion, replay
 from semcache.endpoint import MAX_ANSWER_BYTES, Endpoint, UpstreamSettings
@@ -82,7 +83,8 @@ class Upstream:
         """
         try:
             async with aclosing(await self._ask(request)) as response:
-                if _is_event_stream(response, request):
+                kind = response.headers.get("content-type", "")
+                if is_event_stream(kind, asked_for=request.stream):
                     async with aclosing(self._relayed(response)) as chunks:
                         async for chunk in chunks:
                             yield chunk
@@ -150,35 +152,12 @@ class Upstream:
                 body=self._endpoint.without_key(data.encode() if isinstance(data, str) else data),
                 headers={"content-type": "application/json"},
             )
-        if not isinstance(wire, dict) or not _is_answer(wire):
+        if not isinstance(wire, dict) or not is_answer(wire):
             raise self._no_answer()
         return wire
 
     def _no_answer(self) -> UpstreamError:
         return UpstreamError(f"The upstream {self.name!r} sent JSON that is no answer.")
-
-
-def _is_event_stream(response: httpx2.Response, request: ChatRequest) -> bool:
-    """What the upstream says that it sends; what was asked for where it does not say."""
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind == "text/event-stream" or (request.stream and not kind.endswith("json"))
-
-
-def _is_answer(wire: Mapping[str, Any]) -> bool:
-    """Whether the merging of chunks can rely on the form of this object."""
-    choices = wire.get("choices")
-    return choices is None or (isinstance(choices, list) and all(map(_is_choice, choices)))
-
-
-def _is_choice(choice: object) -> bool:
-    if not isinstance(choice, dict) or not isinstance(choice.get("index", 0), int):
-        return False
-    inner = (choice.get(name) or {} for name in ("delta", "message", "logprobs"))
-    if not all(isinstance(value, dict) for value in inner):
-        return False
-    message = choice.get("delta") or choice.get("message") or {}
-    calls = message.get("tool_calls") or []
-    return isinstance(calls, list) and all(isinstance(call, dict) for call in calls)
 
 
 def _status_in(error: object) -> int:
