@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from stat import S_ISREG
 from typing import TypeAlias
 
 from semcache.errors import ConfigError, KnowledgeTooLarge
@@ -84,6 +85,8 @@ def stamp_of(folder: Path) -> Stamp:
             continue  # removed between listing and looking
         except OSError as error:
             raise ConfigError(f"Cannot read {path}: {error.strerror}.") from None
+        if not S_ISREG(status.st_mode):
+            continue
         stamp.append((path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns))
     return tuple(sorted(stamp))
 

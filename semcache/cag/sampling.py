@@ -42,10 +42,7 @@ class Sampler:
     def choose(self, logits: torch.Tensor) -> int:
         """The next token from `logits` of shape (vocabulary,), on any device."""
         logits = self._adjusted(logits)
-        if self._sampling.temperature > 0:
-            token = self._drawn(logits)
-        else:
-            token = int(logits.argmax())
+        token = self._drawn(logits) if self._sampling.temperature > 0 else int(logits.argmax())
         if not self._sampling.is_plain:
             self._counts[token] += 1
         return token

@@ -1,0 +1,218 @@
+"""The local engine: answers from documents that its model has already read.
+
+Cache-augmented generation (arXiv 2412.15605) with a prefix that is read once, kept on disk, and
+shared by all requests. Implements `interfaces.Answerer`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+from semcache.cag.conversation import conversation_of
+from semcache.cag.decoding import Answering
+from semcache.cag.events import Done, Event
+from semcache.cag.identity import digest_of
+from semcache.cag.loading import Loaded, load
+from semcache.cag.options import Options, read_options
+from semcache.cag.reader import KnowledgeReader
+from semcache.cag.reading import Reading
+from semcache.cag.scheduler import Scheduler
+from semcache.cag.settings import CagSettings, default_cache_dir
+from semcache.cag.wire import WireForm
+from semcache.chat import ChatRequest
+from semcache.completion import Chunk
+from semcache.errors import AnswerError, EngineError, RequestError
+from semcache.keys import Source
+
+log = logging.getLogger("semcache.cag")
+
+Progress: TypeAlias = Callable[[str], None]
+_Events: TypeAlias = "asyncio.Queue[Event | BaseException]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """All that `load` makes. `reading` is swapped when the knowledge changes."""
+
+    loaded: Loaded
+    scheduler: Scheduler
+    reader: KnowledgeReader
+    reading: Reading
+
+
+class CagEngine:
+    """A model, its knowledge, and the thread that both live on.
+
+    `data_dir` keeps the prefixes, `cache_dir` the converted models (by default
+    `settings.default_cache_dir`). `load` before use; `close` or `aclose` at the end.
+    """
+
+    name = "cag"
+
+    def __init__(
+        self,
+        settings: CagSettings,
+        *,
+        data_dir: Path,
+        cache_dir: Path | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._data_dir = data_dir
+        self._cache_dir = default_cache_dir() if cache_dir is None else cache_dir
+        self._clock = clock
+        self._names = frozenset(settings.served_names)
+        self._changing = threading.Lock()
+        self._state: _Ready | None = None
+
+    def load(self, progress: Progress | None = None) -> None:
+        """Load the model and read the knowledge, from the saved prefix where there is one.
+
+        Blocking. `progress` gets a line for each slow step, on any thread. Raises ConfigError
+        and, as one of its kind, KnowledgeTooLarge.
+        """
+        tell = progress or _silent
+        with self._changing:
+            if self._state is not None:
+                return
+            settings = self._settings
+            scheduler = Scheduler(max_active=settings.max_active, max_queued=settings.max_queued)
+            try:
+                loaded = scheduler.call(
+                    lambda: load(settings, self._cache_dir, self._clock(), tell)
+                )
+                reader = KnowledgeReader(settings, loaded, scheduler, self._data_dir)
+                reading = reader.read(reader.documents(), tell)
+            except BaseException:
+                scheduler.close()
+                raise
+            self._state = _Ready(loaded, scheduler, reader, reading)
+
+    def reload_knowledge(self) -> bool:
+        """Read the folder anew if it has changed; whether the knowledge is another one now.
+
+        Blocking. The new prefix is built beside the running one; requests keep the one that they
+        began with. Raises ConfigError, and the old knowledge stays in force.
+        """
+        with self._changing:
+            state = self._ready()
+            if not state.reader.folder_differs(state.reading.knowledge):
+                return False
+            knowledge = state.reader.documents()
+            same = knowledge.digest == state.reading.knowledge.digest
+            if same:
+                reading = replace(state.reading, knowledge=knowledge)
+            else:
+                reading = state.reader.read(knowledge, log.info)
+            if self._state is not None:
+                self._state = replace(state, reading=reading)
+            return not same
+
+    @property
+    def knowledge_digest(self) -> str:
+        """64 hex digits; empty without knowledge. Raises EngineError before `load`."""
+        return self._ready().reading.knowledge.digest
+
+    def accepts(self, request: ChatRequest) -> bool:
+        """Whether the request asks for one of the served names."""
+        return request.model in self._names
+
+    def source(self, request: ChatRequest) -> Source:
+        """The model with all that shapes its answers, and the knowledge."""
+        state = self._ready()
+        return Source(self.name, state.loaded.fingerprint, state.reading.knowledge.digest)
+
+    def models(self) -> Sequence[str]:
+        """The served names, the model's own first."""
+        return self._settings.served_names
+
+    async def answer(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        """Stream the answer; usage comes in a last chunk. Closing early frees the engine's turn.
+
+        Raises RequestError (ContextLengthExceeded), EngineBusy and EngineError, all before the
+        first chunk, but for a failure in the midst of decoding.
+        """
+        state = self._ready()
+        options = read_options(request, self._settings)
+        events: _Events = asyncio.Queue()
+        job = Answering(
+            state.loaded.model,
+            state.loaded.sharing,
+            state.reading,
+            conversation_of(request),
+            options,
+            _teller(asyncio.get_running_loop(), events),
+        )
+        wire = self._wire_form(request, options, state)
+        state.scheduler.submit(job)
+        try:
+            while True:
+                event = await events.get()
+                if isinstance(event, BaseException):
+                    raise _as_ours(event)
+                for chunk in wire.chunks(event):
+                    yield chunk
+                if isinstance(event, Done):
+                    return
+        finally:
+            job.cancelled = True
+
+    async def aclose(self) -> None:
+        """End the thread; running requests get EngineError."""
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """`aclose`, blocking; a second time does nothing."""
+        state, self._state = self._state, None
+        if state is not None:
+            state.scheduler.close()
+
+    def _wire_form(self, request: ChatRequest, options: Options, state: _Ready) -> WireForm:
+        prefix = "chatcmpl" if request.kind == "chat" else "cmpl"
+        parts = (state.loaded.fingerprint, state.reading.knowledge.digest)
+        return WireForm(
+            kind=request.kind,
+            id=f"{prefix}-{secrets.token_hex(14)}",
+            created=int(self._clock()),
+            model=request.model,
+            fingerprint=f"fp_{digest_of(*(part.encode() for part in parts))[:12]}",
+            choices=options.choices,
+        )
+
+    def _ready(self) -> _Ready:
+        if self._state is None:
+            raise EngineError("The local engine is not loaded: call load() first.")
+        return self._state
+
+
+def _teller(
+    loop: asyncio.AbstractEventLoop, events: _Events
+) -> Callable[[Event | BaseException], bool]:
+    """From the model's thread to the loop that waits; whether it still does."""
+
+    def tell(event: Event | BaseException) -> bool:
+        try:
+            loop.call_soon_threadsafe(events.put_nowait, event)
+        except RuntimeError:  # the loop is closed
+            return False
+        return True
+
+    return tell
+
+
+def _as_ours(error: BaseException) -> AnswerError | RequestError:
+    if isinstance(error, AnswerError | RequestError):
+        return error
+    return EngineError(f"The local engine failed on this request ({type(error).__name__}).")
+
+
+def _silent(line: str) -> None:
+    return None

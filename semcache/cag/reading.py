@@ -1,0 +1,85 @@
+"""What the model has read: the knowledge, its prompts and their prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from semcache.cag.knowledge import Knowledge
+from semcache.cag.model import LanguageModel
+from semcache.cag.prefix import Prefix, shared_length
+from semcache.cag.prompt import Prompts
+from semcache.cag.sharing import Sharing
+from semcache.errors import KnowledgeTooLarge
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One state of the knowledge. Swapped whole; requests keep the one that they began with."""
+
+    knowledge: Knowledge
+    prompts: Prompts
+    prefix: Prefix | None
+    chunk_tokens: int
+    plain: bool
+
+    def shared(self, prompt: Sequence[int]) -> int:
+        """How many leading tokens of a prompt are the prefix's."""
+        return shared_length(prompt, self.prefix)
+
+    def chunks(self, ids: Sequence[int]) -> Iterator[Sequence[int]]:
+        """The tokens in pieces for one forward pass each."""
+        return _chunks(ids, self.chunk_tokens)
+
+
+class PrefixReading:
+    """Implements `scheduler.Job`: reads a prefix, a chunk a step. `prefix` is there at the end."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        sharing: Sharing,
+        ids: Sequence[int],
+        chunk_tokens: int,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self.cancelled = False
+        self.prefix: Prefix | None = None
+        self._model = model
+        self._sharing = sharing
+        self._ids = tuple(ids)
+        self._cache = sharing.begin(None, 0, capacity=len(ids))
+        self._chunks = _chunks(self._ids, chunk_tokens)
+        self._progress = progress
+        self._read = 0
+
+    def step(self) -> bool:
+        """One forward pass; True at the end."""
+        with torch.inference_mode():
+            chunk = next(self._chunks)
+            self._model.read(chunk, self._sharing.arguments(self._cache))
+            self._read += len(chunk)
+            if self._read == len(self._ids):
+                self.prefix = self._sharing.freeze(self._ids, self._cache)
+        self._progress(self._read, len(self._ids))
+        return self.prefix is not None
+
+    def fail(self, error: BaseException) -> None:
+        """Nothing to undo: the old reading stays in force."""
+
+
+def require_fit(tokens: int, window: int, reserve: int) -> None:
+    """Raise KnowledgeTooLarge, with the numbers, where the prefix leaves too little room."""
+    excess = tokens + reserve - window
+    if excess > 0:
+        raise KnowledgeTooLarge(
+            f"The knowledge takes {tokens:,} tokens. The model's window has {window:,}, and "
+            f"{reserve:,} of them are kept for question and answer ('cag.reserve_tokens'): "
+            f"{excess:,} too many. Remove documents, or choose a model with a larger window."
+        )
+
+
+def _chunks(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (ids[at : at + size] for at in range(0, len(ids), size))
