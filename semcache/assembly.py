@@ -164,7 +164,7 @@ def open_embedder(config: Config, progress: Progress = _silent) -> Embedder | No
     """The sentence encoder, prepared if it is the first time; None for the exact evaluation."""
     if not config.gptcache.semantic:
         return None
-    from semcache.encoder import SentenceEncoder
+    from semcache.embedding import SentenceEncoder
 
     encoder = config.encoder
     embedder = SentenceEncoder.open(encoder.model, quantize=encoder.quantize, say=progress)

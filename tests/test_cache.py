@@ -14,7 +14,7 @@ from semcache.cache import SemCache
 from semcache.chat import ChatRequest, text_request
 from semcache.completion import Completion, collect
 from semcache.directives import NONE, ONLY_IF_CACHED, Directives
-from semcache.encoder import SentenceEncoder
+from semcache.embedding import SentenceEncoder
 from semcache.errors import EmbeddingError, EngineError, ModelNotFound, StoreError
 from semcache.interfaces import Bypass, Hit, Miss
 from semcache.policy import Keep, PolicySettings, Skip

@@ -82,7 +82,7 @@ def test_every_command_and_option_is_documented(option: str) -> None:
 
 def test_every_route_is_documented(tmp_path: Path) -> None:
     from semcache.cache import SemCache
-    from semcache.encoder import SentenceEncoder
+    from semcache.embedding import SentenceEncoder
     from semcache.store import LocalStore
 
     store = LocalStore(tmp_path)

@@ -14,7 +14,7 @@ from gptcache.processor.post import nop
 from gptcache.processor.pre import get_prompt
 from gptcache.similarity_evaluation import SearchDistanceEvaluation
 
-from semcache.encoder import SentenceEncoder
+from semcache.embedding import SentenceEncoder
 from semcache.gptcache import StoreDataManager, cosine_threshold
 from semcache.interfaces import Vector
 from semcache.store import LocalStore

@@ -14,7 +14,7 @@ import httpx2
 import uvicorn
 
 from semcache.cache import SemCache
-from semcache.encoder import SentenceEncoder
+from semcache.embedding import SentenceEncoder
 from semcache.interfaces import Answerer
 from semcache.keys import tenant_of
 from semcache.policy import PolicySettings

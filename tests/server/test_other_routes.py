@@ -17,7 +17,7 @@ import numpy as np
 import openai
 import pytest
 
-from semcache.encoder import SentenceEncoder
+from semcache.embedding import SentenceEncoder
 from tests.scripted import ScriptedAnswerer
 from tests.server.serving import serving
 
