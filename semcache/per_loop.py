@@ -16,6 +16,16 @@ class AsyncClients(Protocol):
     @property
     def is_closed(self) -> bool: ...
 
+    @property
+    def timeout(self) -> httpx2.Timeout:
+        """What a request without a timeout of its own gets."""
+        ...
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether requests are given a name on their way out."""
+        ...
+
     def here(self) -> httpx2.AsyncClient:
         """The client for the running event loop."""
         ...
@@ -24,10 +34,16 @@ class AsyncClients(Protocol):
 
 
 class PerLoop:
-    """A client for each event loop, made on first use. A closed loop's client is dropped."""
+    """A client for each event loop, made on first use. A closed loop's client is dropped.
+
+    `fresh` makes them, without `auth`; every request brings its own timeout.
+    """
+
+    authenticates = False
 
     def __init__(self, fresh: Callable[[], httpx2.AsyncClient]) -> None:
         self.is_closed = False
+        self.timeout = httpx2.Timeout(5.0)  # httpx2's own default: nobody asked for another
         self._fresh = fresh
         self._clients: WeakKeyDictionary[object, httpx2.AsyncClient] = WeakKeyDictionary()
 
@@ -62,6 +78,16 @@ class Given:
     def is_closed(self) -> bool:
         """Whether it can send no more."""
         return self._client.is_closed
+
+    @property
+    def timeout(self) -> httpx2.Timeout:
+        """Its own."""
+        return self._client.timeout
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether it was given `auth`."""
+        return self._client.auth is not None
 
     def here(self) -> httpx2.AsyncClient:
         """The client."""

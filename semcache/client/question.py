@@ -1,0 +1,93 @@
+"""Which HTTP requests are questions for the cache, and who asks them. Pure.
+
+Everything else is none of the cache's business: another method or path, a body that is not JSON or
+cannot be read twice, a signature that covers the body.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import httpx2
+import orjson
+
+from semcache.chat import Kind
+from semcache.directives import NONE, Directives, parse_cache_control
+
+_CHAT = b"/chat/completions"
+_COMPLETIONS = b"/completions"
+# Headers beside `Authorization` by which gateways tell their users apart.
+_IDENTIFYING = re.compile("auth|key|token|secret|cookie|credential|tenant|account|user")
+_NOT_IDENTIFYING = frozenset({"authorization", "idempotency-key", "user-agent"})
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request that the cache may answer.
+
+    `server` is the address below which the path was asked: another server's answers are never
+    this one's. `credential` says who asks; it is empty for nobody in particular.
+    """
+
+    kind: Kind
+    body: Any
+    directives: Directives
+    server: str
+    credential: str
+
+
+def read_question(request: httpx2.Request) -> Question | None:
+    """The question in a request, or None where it is not one."""
+    if request.method != "POST":
+        return None
+    path, _, query = request.url.raw_path.partition(b"?")
+    if not path.endswith(_COMPLETIONS) or "content-encoding" in request.headers:
+        return None
+    credential = _credential(request)
+    if credential is None:
+        return None
+    try:
+        body = orjson.loads(request.content)
+    except (ValueError, httpx2.RequestNotRead):
+        return None
+    wishes = request.headers.get("cache-control")
+    is_chat = path.endswith(_CHAT)
+    root = path.removesuffix(_CHAT if is_chat else _COMPLETIONS)
+    return Question(
+        kind="chat" if is_chat else "completion",
+        body=body,
+        directives=parse_cache_control(wishes) if wishes else NONE,
+        server=_server(request.url, root, query),
+        credential=credential,
+    )
+
+
+def _server(url: httpx2.URL, root: bytes, query: bytes) -> str:
+    """Origin and path. A query may hold a key, so it is told apart by its digest only."""
+    name = f"{url.scheme}://{url.netloc.decode()}{root.decode()}"
+    return f"{name}?{blake2b(query, digest_size=8).hexdigest()}" if query else name
+
+
+def _credential(request: httpx2.Request) -> str | None:
+    """Everything that says who asks; a bearer's key alone where there is nothing else.
+
+    None where the request is signed: what it says of its sender is never the same twice.
+    """
+    scheme, _, key = request.headers.get("authorization", "").strip().rpartition(" ")
+    scheme = scheme.strip().lower()
+    if scheme not in {"", "bearer", "basic"}:
+        return None
+    others = [
+        f"{name}: {value}"
+        for name, value in request.headers.multi_items()
+        if name not in _NOT_IDENTIFYING and _IDENTIFYING.search(name)
+    ]
+    if scheme == "basic":
+        others.append(f"basic: {key}")
+        key = ""
+    if request.url.userinfo:
+        others.append(f"userinfo: {request.url.userinfo.decode()}")
+    return "\n".join([key, *sorted(others)]) if others else key
