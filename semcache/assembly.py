@@ -177,6 +177,9 @@ def open_embedder(config: Config, progress: Progress = _silent) -> Embedder | No
 def _open_engine(config: Config, directory: Path, progress: Progress) -> CagEngine | None:
     if "cag" not in config.engines:
         return None
+    folder = config.cag.knowledge
+    if folder is not None and not folder.is_dir():  # said now, not after the model is loaded
+        raise ConfigError(f"The knowledge folder {folder} does not exist, or is not a folder.")
     from semcache.cag.engine import CagEngine
 
     engine = CagEngine(config.cag, data_dir=directory)

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from semcache import __version__
-from semcache.assembly import build, open_store
+from semcache.assembly import build, open_embedder, open_store
 from semcache.config import Config, default_config
 from semcache.errors import SemcacheError
 
@@ -64,7 +64,8 @@ def _prepare(config: Config) -> int:
 
 
 def _check(config: Config, *, fix: bool) -> int:
-    store = open_store(config)
+    embedder = open_embedder(config)
+    store = open_store(config, embedder)
     try:
         report = store.check(fix)
     finally:

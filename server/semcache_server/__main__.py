@@ -107,16 +107,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser().parse_args(argv)
     try:
         config = configured(args)
-        logging.basicConfig(
-            level=config.server.log_level.upper(),
-            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        )
+        _log_at(config.server.log_level)
         assembled = build(config, progress=_say)
     except SemcacheError as error:
         sys.exit(f"semcache_server: {error}")
     where = f"http://{config.server.host}:{config.server.port}"
     _say(f"semcache is ready on {where} (model: {assembled.default_model})")
     serve(assembled, args.cache_file_key)
+
+
+def _log_at(level: str) -> None:
+    """semcache's own log at this level; other libraries say only what goes wrong."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("semcache").setLevel(level.upper())
 
 
 def _truth(text: str) -> bool:

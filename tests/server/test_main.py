@@ -1,0 +1,58 @@
+"""The command line: gptcache_server's flags, the file, and what goes wrong before serving."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from semcache.errors import ConfigError
+from semcache_server import __main__ as server
+
+
+def configured(*arguments: str) -> object:
+    return server.configured(server.parser().parse_args(arguments))
+
+
+def test_flags_of_gptcache_server(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("config: {similarity_threshold: 0.9}\nserver: {port: 1}\n")
+    for flag in ("-f", "--cache-config-file", "-of", "--openai-cache-config-file"):
+        config = server.configured(
+            server.parser().parse_args(["-s", "h", "-p", "9", "-d", "there", flag, str(file)])
+        )
+        assert (config.server.host, config.server.port) == ("h", 9)
+        assert config.gptcache.data_dir == Path("there")
+        assert config.gptcache.similarity_threshold == 0.9
+    assert server.parser().parse_args(["-k", "x"]).cache_file_key == "x"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "engines"),
+    [
+        ([], ("cag",)),
+        (["-o"], ("cag", "upstream")),
+        (["-o", "True"], ("cag", "upstream")),
+        (["--openai", "false"], ("cag",)),
+    ],
+)
+def test_the_openai_flag_adds_an_upstream(arguments: list[str], engines: tuple[str, ...]) -> None:
+    assert server.configured(server.parser().parse_args(arguments)).engines == engines
+
+
+def test_two_files_are_one_too_many() -> None:
+    with pytest.raises(ConfigError, match="name one file"):
+        configured("-f", "a.yaml", "-of", "b.yaml")
+
+
+def test_a_bad_configuration_ends_the_start_with_a_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("engnes: []\n")
+    with pytest.raises(SystemExit) as left:
+        server.main(["-f", str(file)])
+    assert left.value.code == "semcache_server: Unknown key 'engnes'. Did you mean 'engines'?"
+    with pytest.raises(SystemExit) as left:
+        server.main(["-d", str(tmp_path / "d"), "--knowledge", str(tmp_path / "none")])
+    assert "none" in str(left.value.code)
