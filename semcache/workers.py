@@ -20,6 +20,8 @@ class Workers:
 
     def __init__(self, count: int, name: str = "semcache") -> None:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._closed = False
+        self._gate = threading.Lock()
         self._threads = [
             threading.Thread(target=self._work, name=f"{name}-{at}", daemon=True)
             for at in range(count)
@@ -28,16 +30,24 @@ class Workers:
             thread.start()
 
     async def run(self, job: Callable[[], T]) -> T:
-        """Run `job` in a thread; its result or exception is this coroutine's."""
+        """Run `job` in a thread; its result or exception is this coroutine's.
+
+        Raises RuntimeError after `close`: nobody would ever do the job.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put((loop, future, job))
+        with self._gate:
+            if self._closed:
+                raise RuntimeError("the cache is closed")
+            self._jobs.put((loop, future, job))
         return await future
 
     def close(self) -> None:
         """Finish what is queued, then end the threads. Not from a worker thread."""
-        for _ in self._threads:
-            self._jobs.put(None)
+        with self._gate:
+            self._closed = True
+            for _ in self._threads:
+                self._jobs.put(None)
         for thread in self._threads:
             thread.join()
         self._threads = []

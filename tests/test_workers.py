@@ -81,3 +81,10 @@ def test_close_finishes_what_is_queued() -> None:
     workers.close()
     workers.close()
     assert len(done) == 10
+
+
+def test_nobody_waits_for_threads_that_are_gone() -> None:
+    workers = Workers(1)
+    workers.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        asyncio.run(workers.run(lambda: 1))

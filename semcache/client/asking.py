@@ -9,7 +9,7 @@ import httpx2
 
 from semcache.chat import ChatRequest
 from semcache.client.attached import Attached, Ready
-from semcache.client.exchange import Whole, hit
+from semcache.client.exchange import PassOn, Whole, hit
 from semcache.client.lines import Line
 from semcache.client.own_server import OwnServer
 from semcache.client.question import Question
@@ -69,6 +69,11 @@ class Asking:
             self.attached.complain()
             return None
         return Asked(ready, plan, own)
+
+    def passed_on(self, why: PassOn) -> None:
+        """Say so, where the cache is to blame."""
+        if why.__cause__ is not None:
+            self.attached.complain()
 
     def remembered(self, asked: Asked) -> Whole | None:
         """An exact hit in memory."""

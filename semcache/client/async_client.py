@@ -69,7 +69,8 @@ class CachingAsyncClient(httpx2.AsyncClient):
             return whole_response(whole, request, clock, stream=stream)
         try:
             response = await _fetch(asked, clock, stream=stream)
-        except PassOn:
+        except PassOn as why:
+            self._asking.passed_on(why)
             return await inner.send(request, stream=stream, **options)
         if not stream:
             await response.aread()

@@ -67,7 +67,8 @@ class CachingClient(httpx2.Client):
             return whole_response(whole, request, clock, stream=stream)
         try:
             response = self._fetch(asked, clock, stream=stream)
-        except PassOn:
+        except PassOn as why:
+            self._asking.passed_on(why)
             return self.inner.send(request, stream=stream, **options)
         if not stream:
             response.read()

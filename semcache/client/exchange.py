@@ -39,7 +39,10 @@ _NOT_RELAYED = frozenset(
 
 
 class PassOn(Exception):
-    """The cache cannot serve this caller: send the request as it is."""
+    """The cache cannot serve this caller: send the request as it is.
+
+    Its cause, if any, is a fault of the cache.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,12 @@ async def exchange(
     `patience_s` bounds the caller's wait for each piece of an answer that its own HTTP client does
     not wait for itself. Raises PassOn, LineError, httpx2.ReadTimeout.
     """
-    reply = await cache.fly(plan)
+    try:
+        reply = await cache.fly(plan)
+    except Exception as error:
+        if plan.answerer is own:
+            raise PassOn from error
+        return _broke(error)
     outcome: Outcome | None = None
     try:
         outcome = await _Exchange(reply, own, patience_s).outcome()
@@ -153,8 +161,13 @@ class _Exchange:
                 yield cut.rest
         except LineError as error:
             broken = error.error
+        except httpx2.ReadTimeout as error:
+            broken = error
         except SemcacheError as error:
             yield _error_event(error)
+        except Exception:
+            log.exception("an answer broke off")
+            yield _error_event(AnswerError("The answer broke off; ask again."))
         finally:
             self._reply.close()
         if broken is not None:
@@ -168,13 +181,8 @@ class _Exchange:
         if self._is_own_answer and isinstance(error, StreamCut):
             return Whole(200, [_EVENT_STREAM, *self._said()], error.rest, self._extensions())
         if self._goes_to_own:
-            if not isinstance(error, SemcacheError):
-                log.error("the cache failed; the request goes on without it", exc_info=error)
-            raise PassOn
-        if isinstance(error, SemcacheError):
-            return self._refusal(error)
-        log.error("an engine failed on a request", exc_info=error)
-        return self._refusal(AnswerError("The engine failed on this request; its log says more."))
+            raise PassOn from (None if isinstance(error, SemcacheError) else error)
+        return self._refusal(error) if isinstance(error, SemcacheError) else _broke(error)
 
     def _as_it_came(self) -> Whole | None:
         """The response of the caller's own server, verbatim, where its body was read whole."""
@@ -226,6 +234,13 @@ async def _shown(chunks: AsyncIterator[Chunk], include_usage: bool) -> AsyncIter
         shown = chunk if include_usage else without_usage(chunk)
         if shown is not None:
             yield shown
+
+
+def _broke(error: Exception) -> Whole:
+    """For a fault where an engine was to answer: its questions are for nobody else."""
+    log.error("an engine failed on a request", exc_info=error)
+    told = AnswerError("The engine failed on this request; the log says more.")
+    return Whole(told.status, [_JSON], orjson.dumps(told.to_wire()))
 
 
 def _error_event(error: SemcacheError) -> bytes:
