@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
-from weakref import WeakKeyDictionary
 
 import httpx2
 
@@ -34,9 +33,10 @@ class AsyncClients(Protocol):
 
 
 class PerLoop:
-    """A client for each event loop, made on first use. A closed loop's client is dropped.
+    """A client for each event loop, made on first use, closed with it.
 
-    `fresh` makes them, without `auth`; every request brings its own timeout.
+    `fresh` makes them, without `auth`; every request brings its own timeout. Under another
+    library than asyncio there is one client for all.
     """
 
     authenticates = False
@@ -45,15 +45,16 @@ class PerLoop:
         self.is_closed = False
         self.timeout = httpx2.Timeout(5.0)  # httpx2's own default: nobody asked for another
         self._fresh = fresh
-        self._clients: WeakKeyDictionary[object, httpx2.AsyncClient] = WeakKeyDictionary()
+        self._clients: dict[asyncio.AbstractEventLoop | None, _Held] = {}
 
     def here(self) -> httpx2.AsyncClient:
         """The client for the running event loop."""
         loop = _running()
-        client = self._clients.get(loop)
-        if client is None:
-            client = self._clients[loop] = self._fresh()
-        return client
+        held = self._clients.get(loop)
+        if held is None:
+            self._forget_closed_loops()
+            held = self._clients[loop] = _Held(self._fresh(), loop)
+        return held.client
 
     async def aclose(self) -> None:
         """Close every client, each in its own loop."""
@@ -61,11 +62,37 @@ class PerLoop:
         here = _running()
         clients = list(self._clients.items())
         self._clients.clear()
-        for loop, client in clients:
+        for loop, held in clients:
             if loop is here:
-                await client.aclose()
-            elif isinstance(loop, asyncio.AbstractEventLoop) and loop.is_running():
-                asyncio.run_coroutine_threadsafe(client.aclose(), loop)
+                await held.client.aclose()
+            elif loop is not None and loop.is_running():
+                asyncio.run_coroutine_threadsafe(held.client.aclose(), loop)
+
+    def _forget_closed_loops(self) -> None:
+        for loop in list(self._clients):
+            if loop is not None and loop.is_closed():
+                del self._clients[loop]
+
+
+class _Held:
+    """A client that its loop closes: `asyncio.run` ends by closing the generators it knows."""
+
+    def __init__(self, client: httpx2.AsyncClient, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.client = client
+        if loop is not None:
+            self._guard = _closing(client)
+            self._entered = loop.create_task(_enter(self._guard))
+
+
+async def _closing(client: httpx2.AsyncClient) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        await client.aclose()
+
+
+async def _enter(guard: AsyncGenerator[None, None]) -> None:
+    await anext(guard)
 
 
 class Given:
@@ -98,15 +125,8 @@ class Given:
         await self._client.aclose()
 
 
-class _NoAsyncioLoop:
-    """Stands for whatever runs us that is not asyncio."""
-
-
-_ELSEWHERE = _NoAsyncioLoop()
-
-
-def _running() -> object:
+def _running() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
-        return _ELSEWHERE
+        return None

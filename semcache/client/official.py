@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -128,7 +127,11 @@ def _async(
     """The HTTP client for these arguments, and whether it is new."""
     if isinstance(http_client, CachingAsyncClient) and _is_copy(cache, cache_config):
         return http_client, False
-    inner = PerLoop(_OwnAsyncClient) if http_client is None else _async_inner(http_client)
+    inner = (
+        PerLoop(openai.DefaultAsyncHttpxClient)
+        if http_client is None
+        else _async_inner(http_client)
+    )
     return CachingAsyncClient(inner, attach(cache, cache_config)), True
 
 
@@ -164,12 +167,3 @@ class _OwnClient(openai.DefaultHttpxClient):
     def __del__(self) -> None:
         with suppress(Exception):
             self.close()
-
-
-class _OwnAsyncClient(openai.DefaultAsyncHttpxClient):
-    """As under an official client: connections that nobody closed are closed with it."""
-
-    def __del__(self) -> None:
-        if not self.is_closed:
-            with suppress(RuntimeError):  # no loop runs: the connections are gone with theirs
-                asyncio.get_running_loop().create_task(self.aclose())

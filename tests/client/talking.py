@@ -51,6 +51,8 @@ def answer_to(seen: Seen) -> dict[str, Any]:
 
 def answering(seen: Seen) -> Reply:
     """Answers as OpenAI's server does: a stream where asked, with usage where asked."""
+    if seen.method != "POST":
+        return Json({"object": "list", "data": []})
     body, answer = seen.json(), answer_to(seen)
     headers = {"x-request-id": f"req-{question_of(seen)}", "x-ratelimit-remaining-tokens": "77"}
     if not body.get("stream"):
