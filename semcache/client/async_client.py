@@ -55,7 +55,7 @@ class CachingAsyncClient(httpx2.AsyncClient):
         options: Options = {"auth": auth, "follow_redirects": follow_redirects}
         clock = Clock()
         inner = self._inner()
-        question = None if inner.is_closed else read_question(request)
+        question = None if inner.is_closed else read_question(request, inner.cookies)
         ready = None if question is None else await self._ready()
         if question is None or ready is None:
             return await inner.send(request, stream=stream, **options)

@@ -52,7 +52,7 @@ class CachingClient(httpx2.Client):
         """Answer from the cache, through it, or without it. Raises as httpx2.Client.send."""
         options: Options = {"auth": auth, "follow_redirects": follow_redirects}
         clock = Clock()
-        question = None if self.inner.is_closed else read_question(request)
+        question = None if self.inner.is_closed else read_question(request, self.inner.cookies)
         ready = None if question is None else self.attached.get()
         if question is None or ready is None:
             return self.inner.send(request, stream=stream, **options)

@@ -20,8 +20,11 @@ from semcache.directives import NONE, Directives, parse_cache_control
 _CHAT = b"/chat/completions"
 _COMPLETIONS = b"/completions"
 # Headers beside `Authorization` by which gateways tell their users apart.
-_IDENTIFYING = re.compile("auth|key|token|secret|cookie|credential|tenant|account|user")
+_IDENTIFYING = re.compile("auth|key|token|secret|credential|tenant|account|user")
 _NOT_IDENTIFYING = frozenset({"authorization", "idempotency-key", "user-agent"})
+
+
+_NO_COOKIES = httpx2.Cookies()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +42,19 @@ class Question:
     credential: str
 
 
-def read_question(request: httpx2.Request) -> Question | None:
-    """The question in a request, or None where it is not one."""
+def read_question(
+    request: httpx2.Request, cookies: httpx2.Cookies = _NO_COOKIES
+) -> Question | None:
+    """The question in a request, or None where it is not one.
+
+    `cookies` are those of the HTTP client that sends it.
+    """
     if request.method != "POST":
         return None
     path, _, query = request.url.raw_path.partition(b"?")
     if not path.endswith(_COMPLETIONS) or "content-encoding" in request.headers:
         return None
-    credential = _credential(request)
+    credential = _credential(request, cookies)
     if credential is None:
         return None
     try:
@@ -71,7 +79,7 @@ def _server(url: httpx2.URL, root: bytes, query: bytes) -> str:
     return f"{name}?{blake2b(query, digest_size=8).hexdigest()}" if query else name
 
 
-def _credential(request: httpx2.Request) -> str | None:
+def _credential(request: httpx2.Request, cookies: httpx2.Cookies) -> str | None:
     """Everything that says who asks; a bearer's key alone where there is nothing else.
 
     None where the request is signed: what it says of its sender is never the same twice.
@@ -85,9 +93,28 @@ def _credential(request: httpx2.Request) -> str | None:
         for name, value in request.headers.multi_items()
         if name not in _NOT_IDENTIFYING and _IDENTIFYING.search(name)
     ]
+    others.extend(f"cookie: {cookie}" for cookie in _callers_cookies(request, cookies))
     if scheme == "basic":
         others.append(f"basic: {key}")
         key = ""
     if request.url.userinfo:
         others.append(f"userinfo: {request.url.userinfo.decode()}")
     return "\n".join([key, *sorted(others)]) if others else key
+
+
+def _callers_cookies(request: httpx2.Request, cookies: httpx2.Cookies) -> list[str]:
+    """The cookies that the caller chose.
+
+    Those that a server has set say nothing of who asks, and change all the time (a content
+    network's, for instance); they have a domain, and a caller's have none.
+    """
+    header = request.headers.get("cookie")
+    if header is None:
+        return []
+    try:
+        set_by_servers = {
+            f"{cookie.name}={cookie.value}" for cookie in cookies.jar if cookie.domain
+        }
+    except RuntimeError:  # another thread was just given a cookie
+        set_by_servers = set()
+    return [cookie for cookie in header.split("; ") if cookie not in set_by_servers]

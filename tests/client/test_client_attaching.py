@@ -26,6 +26,7 @@ from semcache.keys import tenant_of
 from tests.client.talking import asynchronous, bare, bare_asynchronous, blocking, body_of, using
 from tests.loopback import Loopback
 
+PROMPT = {"model": "gpt-x", "prompt": "Once"}
 EXACT = {"engines": [], "evaluation": "exact"}
 
 
@@ -145,6 +146,24 @@ def test_a_wrapped_async_client(server: Loopback, cache: SemCache) -> None:
         return [answer.headers["x-semcache-status"] for answer in answers]
 
     assert using(bare_asynchronous(server), talk) == ["MISS", "HIT"]
+
+
+def test_below_send_there_is_no_cache(server: Loopback, cache: SemCache) -> None:
+    """Some of the official client's ways to authenticate use the transport alone."""
+    with blocking(server, cache) as client:
+        http = client._client
+        for _ in range(2):
+            request = http.build_request("POST", f"{server.base_url}/completions", json=PROMPT)
+            assert httpx2.Client.send(http, request).json()["usage"]
+
+    async def talk(client: openai.AsyncOpenAI) -> None:
+        http = client._client
+        request = http.build_request("POST", f"{server.base_url}/completions", json=PROMPT)
+        assert (await httpx2.AsyncClient.send(http, request)).json()["usage"]
+
+    using(asynchronous(server, cache), talk)
+    assert len(server.requests) == 3
+    assert cache.layers.store.stats().entries == 0
 
 
 def test_a_subclass_stays_what_it_is(server: Loopback, cache: SemCache) -> None:

@@ -121,6 +121,27 @@ def test_another_header_that_says_who_asks_divides_too(
     assert [seen.headers[name.lower()] for seen in server.requests] == ["one", "two"]
 
 
+def test_a_cookie_that_the_server_set_divides_nobody(cache: SemCache) -> None:
+    turns = iter(range(9))
+
+    def baking(seen: Seen) -> Reply:
+        return Json(answer_to(seen), headers={"set-cookie": f"__cf_bm={next(turns)}; path=/"})
+
+    with Loopback(baking) as server, blocking(server, cache) as client:
+        for question in ("One?", "Two?", "One?", "Two?"):
+            client.chat.completions.create(**body_of(question))
+        assert [seen.headers.get("cookie") for seen in server.requests] == [None, "__cf_bm=0"]
+
+
+def test_a_cookie_that_the_caller_set_divides(server: Loopback, cache: SemCache) -> None:
+    for user in ("ana", "bo", "ana"):
+        http = httpx2.Client(cookies={"session": user})
+        with blocking(server, cache, http_client=http) as client:
+            client.chat.completions.create(**body_of())
+    cookies = [seen.headers["cookie"] for seen in server.requests]
+    assert cookies == ["session=ana", "session=bo"]
+
+
 def test_two_servers_never_share(cache: SemCache) -> None:
     with Loopback(answering) as one, Loopback(answering) as two:
         for server in (one, two, one, two):
