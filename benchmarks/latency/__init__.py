@@ -1,0 +1,1 @@
+"""How long one lookup takes in process, beside GPTCache and mneme-cache."""
