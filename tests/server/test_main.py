@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,16 @@ def test_two_files_are_one_too_many() -> None:
         configured("-f", "a.yaml", "-of", "b.yaml")
 
 
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """The command sets the level of semcache's log; other tests have their own."""
+    logger = logging.getLogger("semcache")
+    level = logger.level
+    yield
+    logger.setLevel(level)
+
+
+@pytest.mark.usefixtures("quiet")
 def test_a_bad_configuration_ends_the_start_with_a_message(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
