@@ -1,0 +1,171 @@
+"""Who may import whom, as the code has it: read from the syntax trees, nothing is run.
+
+    errors ← chat, completion, sse, directives, sections, tally ← keys ← interfaces, render, explain
+           ← guards, policy, memory ← reply ← layers ← cache
+
+Adapters stand beside: they import from that row up to `interfaces`, never each other, policy or
+cache. `config`, `assembly`, `client` and `cli` put everything together.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+LAYERS: tuple[frozenset[str], ...] = (
+    frozenset({"errors"}),
+    frozenset({"chat", "completion", "directives", "sections", "tally", "workers", "per_loop"}),
+    frozenset({"sse", "answer_form"}),
+    frozenset({"keys", "flight"}),
+    frozenset({"interfaces", "render"}),
+    frozenset({"guards", "policy", "memory"}),
+    frozenset({"reply"}),
+    frozenset({"explain", "layers"}),
+    frozenset({"cache"}),
+)
+ADAPTERS = frozenset({"store", "embedding", "cag", "gptcache", "upstream", "endpoint"})
+ONE_ADAPTER = {"endpoint": "upstream"}  # two files of one adapter
+ABOVE = frozenset({"config", "assembly", "client", "cli", "__init__"})
+
+HOMES = {
+    "gptcache": {"gptcache"},
+    "torch": {"cag"},
+    "transformers": {"cag"},
+    "faiss": {"store"},
+    "sqlalchemy": {"store"},
+    "onnxruntime": {"embedding"},
+    "onnx": {"embedding"},
+    "openai": {"client"},
+}
+
+
+def modules(package: Path) -> Iterator[tuple[str, Path]]:
+    for path in sorted(package.rglob("*.py")):
+        dotted = path.relative_to(package.parent).with_suffix("").as_posix().replace("/", ".")
+        yield dotted.removesuffix(".__init__"), path
+
+
+def imported(path: Path, only_at_import: bool = False) -> set[str]:
+    """Absolute module names that a file imports; type-checking blocks are left out."""
+    names: set[str] = set()
+    todo: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if only_at_import and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        todo.extend(ast.iter_child_nodes(node))
+    return names
+
+
+def part_of(module: str) -> str:
+    """The first name below `semcache`."""
+    pieces = module.split(".")
+    return pieces[1] if len(pieces) > 1 else "__init__"
+
+
+SEMCACHE = dict(modules(ROOT / "semcache"))
+SERVER = dict(modules(ROOT / "server" / "semcache_server"))
+
+
+def used_parts(path: Path) -> set[str]:
+    known = {part_of(module) for module in SEMCACHE}
+    found = {name for name in imported(path) if name.split(".")[0] == "semcache"}
+    parts = {part_of(name) for name in found if name != "semcache"}
+    return parts & known
+
+
+def test_every_module_has_its_place() -> None:
+    placed = frozenset().union(*LAYERS) | ADAPTERS | ABOVE
+    assert {part_of(module) for module in SEMCACHE} <= placed
+
+
+@pytest.mark.parametrize("module", sorted(SEMCACHE))
+def test_imports_point_downwards(module: str) -> None:
+    part = part_of(module)
+    used = used_parts(SEMCACHE[module]) - {part}
+    if part in ABOVE:
+        return
+    if part in ADAPTERS:
+        allowed = frozenset().union(*LAYERS[:5])
+        allowed |= {a for a, b in ONE_ADAPTER.items() if b == part}
+        assert used <= allowed, f"{module} may not import {sorted(used - allowed)}"
+        return
+    height = next(at for at, layer in enumerate(LAYERS) if part in layer)
+    allowed = frozenset().union(*LAYERS[: height + 1])
+    assert used <= allowed, f"{module} may not import {sorted(used - allowed)}"
+
+
+@pytest.mark.parametrize("package", sorted(HOMES))
+def test_heavy_packages_have_one_home(package: str) -> None:
+    for module, path in {**SEMCACHE, **SERVER}.items():
+        used = any(name.split(".")[0] == package for name in imported(path))
+        if used:
+            assert module.startswith("semcache.")
+            assert part_of(module) in HOMES[package], f"{module} imports {package}"
+
+
+def test_no_import_cycles() -> None:
+    graph = {
+        module: {
+            name
+            for name in imported(path, only_at_import=True)
+            if name in SEMCACHE and name != module
+        }
+        for module, path in SEMCACHE.items()
+    }
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " → ".join([*trail, module])
+        if module in done:
+            return
+        for used in sorted(graph[module]):
+            visit(used, (*trail, module))
+        done.add(module)
+
+    for module in sorted(graph):
+        if module != "semcache":
+            visit(module, ())
+
+
+def test_the_server_imports_no_adapter_but_the_wire_shapes_of_gptcache_server() -> None:
+    for module, path in SERVER.items():
+        used = {name for name in imported(path) if name.startswith("semcache.")}
+        adapters = {name for name in used if part_of(name) in ADAPTERS}
+        assert all(name.startswith("semcache.gptcache.legacy") for name in adapters), module
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["semcache", *(f"semcache.{part}" for layer in LAYERS for part in sorted(layer))]
+    + ["semcache.config", "semcache.assembly", "semcache_server.app"],
+)
+def test_importing_loads_nothing_heavy(name: str) -> None:
+    code = (
+        f"import sys, {name}\n"
+        f"heavy = {sorted(HOMES)!r}\n"
+        "print([package for package in heavy if package in sys.modules])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'server'}", "PATH": ""},
+    )
+    assert run.stdout.strip() == "[]"
