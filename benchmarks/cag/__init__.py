@@ -1,0 +1,1 @@
+"""What reading the knowledge once is worth."""

@@ -1,0 +1,162 @@
+"""python -m benchmarks.cag: the first token with and without the prefix, decoding, save and reload.
+
+Why it matters: a request spends its time reading, not writing. Without a prefix every question
+reads the documents again; with it, only the question is read. Both sides run the same engine and
+the same prompt tokens: the knowledge as the engine's own, or in the request's system message.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import platform
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from benchmarks.cag.documents import document
+from semcache.cag.engine import CagEngine
+from semcache.cag.settings import CagSettings
+from semcache.chat import ChatRequest
+
+QUESTION = "What did the inspection of the first report find, and how long did the repair take?"
+LENGTHS = (128, 621, 2000, 4000, 6000)
+
+
+def asked(system: str | None, max_tokens: int) -> ChatRequest:
+    """The question, with the documents in the request where the engine has not read them."""
+    messages = [{"role": "user", "content": QUESTION}]
+    if system is not None:
+        messages.insert(0, {"role": "system", "content": system})
+    body = {"model": "semcache", "messages": messages, "max_tokens": max_tokens}
+    return ChatRequest.from_wire(body, tenant="bench")
+
+
+async def timed(engine: CagEngine, request: ChatRequest) -> dict[str, Any]:
+    """One answer: seconds to its first token, tokens a second after it, its usage and its text."""
+    started = time.perf_counter()
+    first = last = 0.0
+    usage: dict[str, Any] = {}
+    text = ""
+    async for chunk in engine.answer(request):
+        for choice in chunk.wire["choices"]:
+            said = choice["delta"].get("content") or ""
+            if said:
+                last = time.perf_counter()
+                first = first or last
+                text += said
+        usage = chunk.wire.get("usage") or usage
+    tokens = usage["completion_tokens"]
+    rate = (tokens - 1) / (last - first) if tokens > 1 and last > first else 0.0
+    return {"ttft_s": first - started, "tokens_per_s": rate, "usage": usage, "text": text}
+
+
+def opened(folder: Path, knowledge: Path | None) -> CagEngine:
+    """An engine that is ready."""
+    engine = CagEngine(CagSettings(knowledge=knowledge, reserve_tokens=256), data_dir=folder)
+    engine.load()
+    return engine
+
+
+def measure_length(tokens: int, plain: CagEngine, runs: int, max_tokens: int) -> dict[str, Any]:
+    """One row: prefill once and save, reload, then questions with and without the prefix."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        knowledge = folder / "knowledge"
+        knowledge.mkdir()
+        text = document(tokens)
+        (knowledge / "reports.txt").write_text(text, encoding="utf-8")
+        engine = opened(folder, knowledge)
+        try:
+            shutil.rmtree(folder / "prefixes")
+            built_s, reloaded_s = reading_times(engine)
+            asyncio.run(timed(engine, asked(None, 2)))
+            cached = [asyncio.run(timed(engine, asked(None, max_tokens))) for _ in range(runs)]
+        finally:
+            engine.close()
+    system = f"{CagSettings().instruction}\n\n{text}"
+    full = [asyncio.run(timed(plain, asked(system, max_tokens))) for _ in range(3)]
+    ttft, full_ttft = _median(cached, "ttft_s"), _median(full, "ttft_s")
+    return {
+        "knowledge_tokens": cached[0]["usage"]["prompt_tokens_details"]["cached_tokens"],
+        "prompt_tokens": cached[0]["usage"]["prompt_tokens"],
+        "ttft_with_prefix_s": ttft,
+        "ttft_full_prefill_s": full_ttft,
+        "ttft_ratio": ttft / full_ttft,
+        "decode_tokens_per_s": _median(cached, "tokens_per_s"),
+        "decode_tokens_per_s_full": _median(full, "tokens_per_s"),
+        "prefill_and_save_s": built_s,
+        "reload_s": reloaded_s,
+        "reload_times_faster": built_s / reloaded_s,
+        "same_answer": cached[0]["text"] == full[0]["text"],
+    }
+
+
+def reading_times(engine: CagEngine) -> tuple[float, float]:
+    """Seconds to read the knowledge and save the prefix, and then to take the saved one."""
+    reader = engine._ready().reader
+    times = []
+    for _ in range(4):
+        started = time.perf_counter()
+        reader.read(reader.documents(), lambda line: None)
+        times.append(time.perf_counter() - started)
+    return times[0], statistics.median(times[1:])
+
+
+def _median(runs: Sequence[dict[str, Any]], name: str) -> float:
+    return statistics.median(run[name] for run in runs)
+
+
+def show(rows: Sequence[dict[str, Any]]) -> None:
+    """The table for people."""
+    print(
+        "\nknowledge  first token, s        ratio  decode    prefill   reload   times   same\n"
+        "   tokens  prefix   full prefill         tokens/s  + save s       s    faster  answer"
+    )
+    for row in rows:
+        print(
+            f"{row['knowledge_tokens']:9d}  {row['ttft_with_prefix_s']:6.3f}  "
+            f"{row['ttft_full_prefill_s']:12.3f}  {row['ttft_ratio']:6.3f}  "
+            f"{row['decode_tokens_per_s']:8.1f}  {row['prefill_and_save_s']:8.2f}  "
+            f"{row['reload_s']:7.4f}  {row['reload_times_faster']:6.0f}  "
+            f"{'yes' if row['same_answer'] else 'no'}"
+        )
+    print()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cag", description=__doc__)
+    parser.add_argument("--lengths", type=int, nargs="*", default=LENGTHS, help="tokens to read")
+    parser.add_argument("--runs", type=int, default=5, help="questions for each length")
+    parser.add_argument("--max-tokens", type=int, default=24)
+    parser.add_argument("--out", type=Path, help="folder for cag.json")
+    args = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as folder:
+        plain = opened(Path(folder), None)
+        try:
+            rows = [
+                measure_length(length, plain, args.runs, args.max_tokens)
+                for length in tqdm(args.lengths, desc="lengths")
+            ]
+        finally:
+            plain.close()
+    show(rows)
+    machine = {"cpu": platform.machine(), "threads": torch.get_num_threads()}
+    result = {"model": CagSettings().model, "machine": machine, "rows": rows}
+    if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+        (args.out / "cag.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
