@@ -74,7 +74,7 @@ class Choice:
     def _end(self, reason: str) -> Iterator[Event]:
         text, met = self._stops.push(self._shown(self._text.flush()))
         text += "" if met else self._stops.flush()
-        if text:
+        if text or self._scores:
             yield self._said(text)
         self.ended = Ended(self.index, "stop" if met or reason == "stop" else "length")
         yield self.ended

@@ -1,4 +1,7 @@
-"""Stop strings: never emitted, found across token borders."""
+"""Stop strings: never emitted, and found wherever the tokens' borders lie.
+
+The first one to be complete ends the text; of two that end together, the longer.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,10 @@ class StopStrings:
     def push(self, text: str) -> tuple[str, bool]:
         """(text that may be told, whether a stop string was met)."""
         text = self._held + text
-        met = [at for at in (text.find(stop) for stop in self._stops) if at >= 0]
+        met = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
         if met:
             self._held = ""
-            return text[: min(met)], True
+            return text[: min(met)[1]], True
         kept = self._partial(text)
         self._held = text[len(text) - kept :]
         return text[: len(text) - kept], False
