@@ -21,7 +21,7 @@ from semcache.chat import ChatRequest
 from semcache.completion import Chunk, Completion, collect
 from semcache.directives import NONE, ONLY_IF_CACHED, Directives
 from semcache.errors import ModelNotFound
-from semcache.flight import Flight
+from semcache.flight import Flight, Flights
 from semcache.interfaces import (
     Answerer,
     Bypass,
@@ -42,8 +42,10 @@ from semcache.workers import Workers
 
 requests_log = logging.getLogger("semcache.requests")
 
-_Flights: TypeAlias = dict[str, Flight[Decided]]
+_Flights: TypeAlias = Flights[Decided]
 _DEFAULTS = PolicySettings()
+_NOBODY = Source()
+_WRITERS = 8  # they wait for the disk: as many share a commit, and no lookup waits behind them
 
 
 class SemCache:
@@ -71,6 +73,7 @@ class SemCache:
         self._settings = settings
         self._extract = extract
         self._workers = Workers(threads)
+        self._writers = Workers(_WRITERS, "semcache-put")
         self._clock = clock
         self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, _Flights] = WeakKeyDictionary()
 
@@ -81,10 +84,14 @@ class SemCache:
         via: Answerer | None = None,
     ) -> Plan:
         """Route, admit and key a request. Raises ModelNotFound where nobody would answer it."""
-        answerer = next((a for a in self.answerers if a.accepts(request)), via)
+        answerer = via
+        for one in self.answerers:
+            if one.accepts(request):
+                answerer = one
+                break
         if answerer is None and not directives.only_if_cached:
             raise ModelNotFound(_nobody_answers(request, self.answerers), param="model")
-        source = Source() if answerer is None else answerer.source(request)
+        source = _NOBODY if answerer is None else answerer.source(request)
         return Plan(
             request=request,
             directives=directives,
@@ -119,36 +126,64 @@ class SemCache:
 
     async def fly(self, plan: Plan) -> Reply:
         """`ask`, after a `peek` that found nothing."""
-        flights = self._flights.setdefault(asyncio.get_running_loop(), {})
-        flight = flights.get(plan.key.exact) if plan.shareable else None
-        if flight is not None and flight.abandoned:
-            flight = None
-        collapsed = flight is not None
+        flights = self._flights.setdefault(asyncio.get_running_loop(), Flights())
+        flight = flights.joinable(plan.key.exact) if plan.shareable else None
+        leads = flight is None
         if flight is None:
             flight = Flight()
-            if plan.shareable:
-                flights[plan.key.exact] = flight
-            reader = flight.join()
-            flight.start(partial(self._work, plan, flights))
-        else:
-            reader = flight.join()
+        reader = flight.join()
         try:
+            if leads:
+                self._begin(plan, flights, flight)
             decided = await reader.decision()
         except BaseException:
             reader.close()
             raise
         if decided.rendered is not None:
             reader.close()
-            return Reply(plan, decided, collapsed)
-        return Reply(plan, decided, collapsed, reader, flight)
+            return Reply(plan, decided, not leads)
+        return Reply(plan, decided, not leads, reader, flight)
 
-    async def _work(self, plan: Plan, flights: _Flights, flight: Flight[Decided]) -> None:
+    def _begin(self, plan: Plan, flights: _Flights, flight: Flight[Decided]) -> None:
+        """Look up in a thread. No task runs until there is an answer to be made."""
+        if not plan.admission.read:
+            self._decided(plan, flights, flight, Decided(Bypass(plan.admission.reason)))
+            return
+        then = partial(self._looked_up, plan, flights, flight)
+        self._workers.call(partial(self.layers.look_up, plan), then)
+        if plan.shareable:
+            flights[plan.key.exact] = flight
+
+    def _looked_up(
+        self,
+        plan: Plan,
+        flights: _Flights,
+        flight: Flight[Decided],
+        decided: Decided,
+        error: BaseException | None,
+    ) -> None:
+        if error is None:
+            self._decided(plan, flights, flight, decided)
+        else:
+            flights.land(plan.key.exact, flight)
+            flight.finish(error)
+
+    def _decided(
+        self, plan: Plan, flights: _Flights, flight: Flight[Decided], decided: Decided
+    ) -> None:
+        self._record(plan, decided.decision)
+        flight.decide(decided)
+        done = isinstance(decided.decision, Hit) or plan.directives.only_if_cached
+        if done or flight.abandoned:
+            flights.land(plan.key.exact, flight)
+            flight.finish()
+        else:
+            flight.start(partial(self._answer, plan, flights, decided))
+
+    async def _answer(
+        self, plan: Plan, flights: _Flights, decided: Decided, flight: Flight[Decided]
+    ) -> None:
         try:
-            decided = await self._decide(plan)
-            self._record(plan, decided.decision)
-            flight.decide(decided)
-            if isinstance(decided.decision, Hit) or plan.directives.only_if_cached:
-                return
             answerer = cast(Answerer, plan.answerer)
             started = time.perf_counter()
             async with aclosing(cast(Any, answerer.answer(plan.request))) as chunks:
@@ -157,17 +192,9 @@ class SemCache:
             flight.finish()
             await self._keep(plan, decided, flight.chunks, time.perf_counter() - started)
         finally:
-            if flights.get(plan.key.exact) is flight:
-                del flights[plan.key.exact]
+            flights.land(plan.key.exact, flight)
 
-    async def _decide(self, plan: Plan) -> Decided:
-        if not plan.admission.read:
-            return Decided(Bypass(plan.admission.reason))
-        return await self._workers.run(partial(self.layers.look_up, plan))
-
-    async def _keep(
-        self, plan: Plan, decided: Decided, chunks: list[Chunk], cost_s: float
-    ) -> None:
+    async def _keep(self, plan: Plan, decided: Decided, chunks: list[Chunk], cost_s: float) -> None:
         if not plan.admission.write:
             return
         completion = collect(chunks)
@@ -182,7 +209,7 @@ class SemCache:
                 cost_s=cost_s,
             )
             try:
-                await self._workers.run(save)
+                await self._writers.run(save)
             except Exception:
                 self.layers.failed("store")
                 kept = Skip("store error")
@@ -195,29 +222,29 @@ class SemCache:
         kept = policy.keep(completion, self._clock(), self._settings)
         if not isinstance(kept, Skip):
             save = partial(self.layers.save, plan, completion, expires_at=kept.expires_at)
-            await self._workers.run(save)
+            await self._writers.run(save)
         return kept
 
     async def remove(self, keys: Sequence[str]) -> int:
         """Delete entries by exact key; returns how many there were."""
-        return await self._workers.run(partial(self.layers.remove, keys))
+        return await self._writers.run(partial(self.layers.remove, keys))
 
     async def clear(self, tenant: str | None = None) -> int:
         """Delete every entry (of one tenant, if given); returns how many."""
-        removed = await self._workers.run(partial(self.layers.store.clear, tenant))
+        removed = await self._writers.run(partial(self.layers.store.clear, tenant))
         self.layers.memory.clear()
         return removed
 
     async def knowledge_changed(self, answerer: str, current: str) -> int:
         """Make stale what `answerer` said from other knowledge; returns how many entries."""
         expire = partial(self.layers.store.expire_knowledge, answerer, current, self._clock())
-        stale = await self._workers.run(expire)
+        stale = await self._writers.run(expire)
         self.layers.memory.clear()
         return stale
 
     async def flush(self) -> None:
         """Write counters and the index file now."""
-        await self._workers.run(self.layers.store.flush)
+        await self._writers.run(self.layers.store.flush)
 
     async def aclose(self) -> None:
         """Close the answerers, finish the threads' work, close store and encoder."""
@@ -227,6 +254,7 @@ class SemCache:
 
     def _close_leaves(self) -> None:
         self._workers.close()
+        self._writers.close()
         self.layers.store.close()
         if self.layers.embedder is not None:
             self.layers.embedder.close()

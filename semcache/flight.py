@@ -16,13 +16,15 @@ D = TypeVar("D")
 
 
 class Flight(Generic[D]):
-    """A running lookup and answer. `decided` resolves first; then come chunks, if any.
+    """A running lookup and answer: first what was decided, then chunks, if any.
 
-    Belongs to the event loop that made it. The work calls `decide`, `add` and `finish`.
+    Belongs to the event loop that made it. The work calls `decide`, `add` and `finish`; who
+    decides by other means calls `decide` and `finish` itself, and starts no work.
     """
 
     def __init__(self) -> None:
-        self.decided: asyncio.Future[D] = asyncio.get_running_loop().create_future()
+        self._decided: list[D] = []
+        self._waiting: list[asyncio.Future[D]] = []
         self._chunks: list[Chunk] = []
         self._finished = False
         self._error: BaseException | None = None
@@ -41,8 +43,12 @@ class Flight(Generic[D]):
 
     def decide(self, decision: D) -> None:
         """Tell every caller what the cache has decided."""
-        if not self.decided.done():
-            self.decided.set_result(decision)
+        if self._decided or self._finished:
+            return
+        self._decided.append(decision)
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(decision)
 
     def add(self, chunk: Chunk) -> None:
         """Hand one chunk to every reader."""
@@ -55,9 +61,10 @@ class Flight(Generic[D]):
             return
         self._finished = True
         self._error = error
-        if not self.decided.done() and error is not None:
-            self.decided.set_exception(error)
-            self.decided.exception()  # retrieved here: with no reader left it is nobody's
+        if error is not None:
+            for waiting in self._waiting:
+                if not waiting.done():
+                    waiting.set_exception(error)
         self._wake()
 
     @property
@@ -69,6 +76,16 @@ class Flight(Generic[D]):
     def chunks(self) -> list[Chunk]:
         """What was produced so far."""
         return self._chunks
+
+    async def _decision(self) -> D:
+        """A future for each who waits: to cancel one is not to cancel another."""
+        if self._decided:
+            return self._decided[0]
+        if self._error is not None:
+            raise self._error
+        waiting: asyncio.Future[D] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        return await waiting
 
     async def settled(self) -> None:
         """Wait until the work, storing included, is over."""
@@ -95,6 +112,20 @@ class Flight(Generic[D]):
             self._task.cancel()
 
 
+class Flights(dict[str, Flight[D]]):
+    """The flights of one event loop that may be joined, by key."""
+
+    def joinable(self, key: str) -> Flight[D] | None:
+        """The flight under this key, unless everybody has left it."""
+        flight = self.get(key)
+        return None if flight is None or flight.abandoned else flight
+
+    def land(self, key: str, flight: Flight[D]) -> None:
+        """Nobody may join this flight any more; another under the same key stays."""
+        if self.get(key) is flight:
+            del self[key]
+
+
 class Reader(Generic[D]):
     """One caller's view of a flight: an async iterator of chunks from the first one on."""
 
@@ -105,7 +136,7 @@ class Reader(Generic[D]):
 
     async def decision(self) -> D:
         """What the cache decided; raises what stopped the work before it could decide."""
-        return await asyncio.shield(self._flight.decided)
+        return await self._flight._decision()
 
     def __aiter__(self) -> Reader[D]:
         return self

@@ -34,7 +34,8 @@ def numbers(asked: str, answered: str) -> str | None:
     ours, theirs = _numbers(asked), _numbers(answered)
     if ours == theirs:
         return None
-    return f"numbers differ: {_shown(ours - theirs)} against {_shown(theirs - ours)}"
+    more, less = Counter(ours), Counter(theirs)
+    return f"numbers differ: {_shown(more - less)} against {_shown(less - more)}"
 
 
 def negation(asked: str, answered: str) -> str | None:
@@ -56,11 +57,10 @@ def refusal(names: tuple[str, ...], asked: str, answered: str) -> tuple[str, str
     return None
 
 
-def _numbers(text: str) -> Counter[str]:
-    found = Counter(match.replace(",", "") for match in _NUMBER.findall(text))
-    words = (word.lower() for word in _WORD.findall(text))
-    found.update(_NUMBER_WORDS[word] for word in words if word in _NUMBER_WORDS)
-    return found
+def _numbers(text: str) -> list[str]:
+    found = [match.replace(",", "") for match in _NUMBER.findall(text)]
+    words = _WORD.findall(text.lower())
+    return sorted(found + [_NUMBER_WORDS[word] for word in words if word in _NUMBER_WORDS])
 
 
 def _shown(numbers: Counter[str]) -> str:
@@ -68,5 +68,5 @@ def _shown(numbers: Counter[str]) -> str:
 
 
 def _negations(text: str) -> int:
-    words = (re.sub("['’]", "", word.lower()) for word in _WORD.findall(text))
+    words = (word.replace("'", "").replace("’", "") for word in _WORD.findall(text.lower()))
     return sum(word in _NEGATIONS for word in words) + len(_NEGATION_CHARACTERS.findall(text))

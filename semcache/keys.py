@@ -17,7 +17,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -101,7 +101,7 @@ def request_key(
         tenant=request.tenant,
         model=request.model,
         source=source,
-        context=_digest(b"context", *map(_message_bytes, earlier)),
+        context=_digest(b"context", *map(_message_bytes, earlier)) if earlier else _NO_CONTEXT,
         params=_params_digest(request, fixed, frame),
     )
     parts = [scope.digest().encode(), b"" if text is None else b"t" + text.encode()]
@@ -148,6 +148,9 @@ def _digest(label: bytes, *parts: bytes) -> str:
     return digest.hexdigest()
 
 
+_NO_CONTEXT = _digest(b"context")
+
+
 @lru_cache(maxsize=4096)
 def _scope_digest(scope: Scope) -> str:
     source = scope.source
@@ -163,7 +166,9 @@ def _scope_digest(scope: Scope) -> str:
     return _digest(b"scope", *(field.encode() for field in fields))
 
 
-def _params_digest(request: ChatRequest, fixed: Iterable[Message], frame: str) -> str:
+def _params_digest(request: ChatRequest, fixed: Sequence[Message], frame: str) -> str:
+    if not (request.options or fixed or frame):
+        return _plain_params_digest(request.kind)
     options = {
         name: value
         for name, value in request.options.items()
@@ -175,6 +180,12 @@ def _params_digest(request: ChatRequest, fixed: Iterable[Message], frame: str) -
     parts = [request.kind.encode(), orjson.dumps(options, option=_SORTED), frame.encode()]
     parts.extend(map(_message_bytes, fixed))
     return _digest(b"params", *parts)
+
+
+@lru_cache(maxsize=8)
+def _plain_params_digest(kind: str) -> str:
+    """The digest of a request without options: the commonest, and the same every time."""
+    return _digest(b"params", kind.encode(), b"{}", b"")
 
 
 def _parts(message: Message) -> list[Any]:

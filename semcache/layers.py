@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from semcache import policy
 from semcache.completion import Completion
-from semcache.interfaces import Embedder, Encoded, Entry, Hit, Miss, Store, Verifier
+from semcache.interfaces import Embedder, Encoded, Entry, Hit, Miss, Store, Vector, Verifier
 from semcache.memory import Memory, Remembered
 from semcache.policy import PolicySettings
 from semcache.render import Rendered
@@ -84,20 +84,31 @@ class Layers:
             if unfit is not None or encoded.vector is None:
                 decided.decision = Miss(unfit or "no vector")
                 return
-            scope, k = plan.key.scope, self.settings.candidates
-            candidates = self.store.search(scope, encoded.vector, k)
-            decided.decision = policy.judge_semantic(
-                question,
-                candidates,
-                self.clock(),
-                plan.directives,
-                self.settings,
-                self.verifier,
-                self.choose,
-            )
+            decided.decision = self._nearest(plan, question, encoded.vector)
         except Exception:
             self.failed("semantic")
             decided.decision = Miss("semantic error")
+
+    def _nearest(self, plan: Plan, question: str, vector: Vector) -> Hit | Miss:
+        """The nearest alone is read first: the others matter only where it is refused."""
+        most = self.settings.candidates
+        if self.choose is policy.first and most > 1:
+            decision = self._judged(plan, question, vector, 1)
+            near = decision.nearest if isinstance(decision, Miss) else None
+            if near is None or near < self.settings.threshold:
+                return decision
+        return self._judged(plan, question, vector, most)
+
+    def _judged(self, plan: Plan, question: str, vector: Vector, k: int) -> Hit | Miss:
+        return policy.judge_semantic(
+            question,
+            self.store.search(plan.key.scope, vector, k),
+            self.clock(),
+            plan.directives,
+            self.settings,
+            self.verifier,
+            self.choose,
+        )
 
     def save(
         self,
@@ -155,7 +166,7 @@ class Layers:
 
     def _remember(self, entry: Entry, version: int) -> Rendered:
         rendered = Rendered(entry.completion)
-        size = len(rendered.body(0)) + 1024
+        size = rendered.size_bytes + 1024
         self.memory.put(Remembered(entry, rendered, version, size))
         return rendered
 

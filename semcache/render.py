@@ -36,11 +36,19 @@ class Rendered:
         self._events: tuple[bytes, ...] | None = None
         self._usage: tuple[bytes, ...] = ()
 
+    @property
+    def size_bytes(self) -> int:
+        """The length of the answer, without what each response has of its own."""
+        return len(self._plain())
+
     def body(self, created: int) -> bytes:
         """The JSON body of a plain response."""
+        return _head(fresh_id(self.completion), created) + self._plain()
+
+    def _plain(self) -> bytes:
         if self._body is None:
             self._body = _tail(self.completion.wire)
-        return _head(fresh_id(self.completion), created) + self._body
+        return self._body
 
     def events(self, created: int, *, include_usage: bool) -> list[bytes]:
         """The server-sent events of a streamed response, `[DONE]` included."""

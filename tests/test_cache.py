@@ -391,3 +391,28 @@ def test_a_stream_and_a_plain_request_share_one_entry(world: World) -> None:
             assert isinstance((await cache.ask(ask())).decision, Hit)
 
     run(test)
+
+
+def test_where_the_nearest_is_refused_the_next_is_served(world: World) -> None:
+    asked = "How tall is the Eiffel Tower in 4 words?"
+    nearest = "How tall is the Eiffel Tower in 3 words?"
+    other = "Would you say in 4 words how tall the Eiffel Tower in Paris is?"
+
+    async def test() -> None:
+        async with world.cache() as cache:
+            await answered(await cache.ask(ask(nearest)))
+            vetoed = await cache.ask(ask(asked))
+            assert isinstance(vetoed.decision, Miss)
+            assert vetoed.decision.reason == "guard=numbers"
+            await answered(vetoed)
+            await cache.remove([vetoed.plan.key.exact])
+            await answered(await cache.ask(ask(other)))
+            vector = world.encoder.encode([asked])[0].vector
+            assert vector is not None
+            first, second = cache.layers.store.search(vetoed.plan.key.scope, vector, 4)
+            assert (first.entry.question, second.entry.question) == (nearest, other)
+            served = await cache.ask(ask(asked))
+            assert isinstance(served.decision, Hit)
+            assert served.decision.entry.question == other
+
+    run(test)

@@ -18,7 +18,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Bench:
         self._world: World = make_world(size, self._queries * 2)
         self._lookups = {name: Lookup(self._world.table) for name in args.sides}
         most = 2 * size + 8 * self._queries
-        make = {
+        make: dict[str, Callable[[Lookup], Side]] = {
             "semcache": lambda lookup: Ours(folder / "semcache", lookup),
             "gptcache": lambda lookup: GPTCache(folder / "gptcache", lookup, most),
             "mneme": lambda lookup: Mneme(folder / "mneme", lookup, most),

@@ -18,7 +18,7 @@ Call: TypeAlias = Callable[[Any], Awaitable[Any]]
 
 @dataclass(slots=True)
 class Lap:
-    """One side at one task: each item is given to `call`, and the result must be what it expects."""
+    """One side at one task: each item goes to `call`, and the result is checked."""
 
     call: Call
     items: Sequence[Any]
