@@ -49,7 +49,7 @@ messages = st.fixed_dictionaries(
 
 @st.composite
 def choices(draw: st.DrawFn, index: int) -> Wire:
-    message = draw(messages)
+    message: Wire = dict(draw(messages))
     choice: Wire = {
         "index": index,
         "message": message,

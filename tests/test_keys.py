@@ -273,15 +273,11 @@ def test_an_extract_moves_text_into_the_scope() -> None:
 
 def test_a_completion_is_not_a_chat() -> None:
     chat = ChatRequest.from_wire(user("a"), tenant="t")
-    completion = ChatRequest.from_wire(
-        {"model": "m", "prompt": "a"}, tenant="t", kind="completion"
-    )
+    completion = ChatRequest.from_wire({"model": "m", "prompt": "a"}, tenant="t", kind="completion")
     assert exact_key(chat) != exact_key(completion)
     batches = ["a", ["a", "b"], [1, 2], [[1], [2]]]
     keys = {
-        exact_key(
-            ChatRequest.from_wire({"model": "m", "prompt": p}, tenant="t", kind="completion")
-        )
+        exact_key(ChatRequest.from_wire({"model": "m", "prompt": p}, tenant="t", kind="completion"))
         for p in batches
     }
     assert len(keys) == len(batches)

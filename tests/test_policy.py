@@ -17,6 +17,7 @@ from semcache.policy import Keep, PolicySettings, Skip
 
 SETTINGS = PolicySettings()
 NOW = 1_000_000.0
+HALF = np.full(4, 0.5, dtype=np.float32)
 
 
 def ask(**options: Any) -> ChatRequest:
@@ -53,9 +54,7 @@ def entry(question: str = "How tall is it?", **changes: Any) -> Entry:
         ({}, "no-cache, no-store", False, False, "request=no-cache"),
     ],
 )
-def test_admit(
-    options: dict[str, Any], wishes: str, read: bool, write: bool, reason: str
-) -> None:
+def test_admit(options: dict[str, Any], wishes: str, read: bool, write: bool, reason: str) -> None:
     admission = policy.admit(ask(**options), parse_cache_control(wishes), SETTINGS)
     assert (admission.read, admission.write, admission.reason) == (read, write, reason)
 
@@ -137,9 +136,9 @@ def test_the_verifier_has_the_last_word() -> None:
 @pytest.mark.parametrize(
     ("encoded", "reason"),
     [
-        (Encoded(np.ones(4, np.float32) / 2, 5, False, 0.0), None),
-        (Encoded(np.ones(4, np.float32) / 2, 5, False, 0.2), None),
-        (Encoded(np.ones(4, np.float32) / 2, 5, False, 0.21), "unknown tokens"),
+        (Encoded(HALF, 5, False, 0.0), None),
+        (Encoded(HALF, 5, False, 0.2), None),
+        (Encoded(HALF, 5, False, 0.21), "unknown tokens"),
         (Encoded(None, 999, True, 0.0), "longer than the encoder's window"),
         (Encoded(None, 0, False, 0.0), "no vector"),
     ],

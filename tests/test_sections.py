@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from semcache.errors import ConfigError
-from semcache.sections import read_section
+from semcache.sections import nearest_key, read_section
 
 
 @dataclass(frozen=True)
@@ -55,3 +55,8 @@ def test_bad_values_are_named(values: object, message: str) -> None:
     with pytest.raises(ConfigError) as raised:
         read_section(Sample, values, "sample")
     assert message in str(raised.value)
+
+
+def test_nearest_key() -> None:
+    assert nearest_key("storge_config", ["storage_config", "config"]) == "storage_config"
+    assert nearest_key("qqqq", ["storage_config", "config"]) is None

@@ -112,7 +112,7 @@ def reading_times(engine: CagEngine) -> tuple[float, float]:
 
 
 def _median(runs: Sequence[dict[str, Any]], name: str) -> float:
-    return statistics.median(run[name] for run in runs)
+    return float(statistics.median(run[name] for run in runs))
 
 
 def show(rows: Sequence[dict[str, Any]]) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from semcache.errors import ConfigError
 from semcache.gptcache.loading import load_gptcache
-from semcache.gptcache.vocabulary import KNOWN_KEYS, nearest_key, read_vocabulary
+from semcache.gptcache.vocabulary import KNOWN_KEYS, read_vocabulary
 from semcache.gptcache.words import VOCABULARY
 
 
@@ -174,8 +174,3 @@ def test_every_word_is_explained_and_its_default_fits_its_kind() -> None:
         assert word.meaning.endswith("."), word.path
         assert word.default is None or word.kind.holds(word.default), word.path
         assert bool(word.only) <= bool(word.instead), word.path
-
-
-def test_nearest_key() -> None:
-    assert nearest_key("storge_config", KNOWN_KEYS) == "storage_config"
-    assert nearest_key("qqqq", KNOWN_KEYS) is None
