@@ -4,6 +4,7 @@ Rules of this file:
 1. A Completion is the object that a plain request gets; a Chunk is one event of a stream. Both
    keep every field that they came with, known or not.
 2. `collect(replay(c)) == c` for every completion that a server can send.
+   Only an `index` inside a whole answer's tool calls goes: it belongs to streams.
 3. `collect` also merges the streams of real servers: content and tool-call arguments in pieces,
    several choices interleaved, usage in a last chunk without choices.
 
@@ -17,10 +18,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from semcache.merging import SPOKEN, merge_choice, whole_choice
+
 Wire = Mapping[str, Any]
 
-_CONCATENATED = frozenset({"content", "refusal", "reasoning_content", "reasoning", "text"})
 _ON_EVERY_CHUNK = ("id", "created", "model", "system_fingerprint", "service_tier")
+# Padding against listeners who measure events; new in every event.
+_IN_STREAMS_ONLY = frozenset({"obfuscation"})
 _PIECE = re.compile(r"\s*\S{1,16}|\s+")
 
 
@@ -92,90 +96,22 @@ def collect(chunks: Iterable[Chunk]) -> Completion:
     for chunk in chunks:
         for name, value in chunk.wire.items():
             if name == "choices":
-                for delta in value or ():
-                    _merge_choice(choices.setdefault(delta.get("index", 0), {}), delta)
+                for piece in value or ():
+                    merge_choice(choices.setdefault(piece.get("index", 0), {}), piece)
             elif name == "object":
-                is_text = value == "text_completion"
-            elif top.get(name) is None:
-                top[name] = value
+                is_text = is_text or value == "text_completion"
+            elif name not in _IN_STREAMS_ONLY:
+                top[name] = _told(name, top.get(name), value)
     top["object"] = "text_completion" if is_text else "chat.completion"
-    top["choices"] = [_finished(choices[index], is_text) for index in sorted(choices)]
+    top["choices"] = [whole_choice(choices[index], is_text=is_text) for index in sorted(choices)]
     return Completion(top)
 
 
-def _merge_choice(into: dict[str, Any], delta: Wire) -> None:
-    for name, value in delta.items():
-        if name == "delta":
-            _merge_message(into.setdefault("message", {}), value or {})
-        elif name == "logprobs":
-            into[name] = _merge_logprobs(into.get(name), value)
-        elif name in _CONCATENATED:
-            into[name] = _concatenated(into.get(name), value)
-        elif value is not None or name not in into:
-            into[name] = value
-
-
-def _merge_message(message: dict[str, Any], delta: Wire) -> None:
-    for name, value in delta.items():
-        if name == "tool_calls" and value is not None:
-            _merge_tool_calls(message, value)
-        elif name in _CONCATENATED:
-            message[name] = _concatenated(message.get(name), value)
-        elif name == "function_call" and isinstance(value, dict):
-            message[name] = _merge_called(message.get(name), value)
-        elif value is not None or name not in message:
-            message[name] = value
-
-
-def _merge_tool_calls(message: dict[str, Any], deltas: list[Wire]) -> None:
-    calls = message.get("tool_calls") or {}
-    message["tool_calls"] = calls
-    for at, delta in enumerate(deltas):
-        call = calls.setdefault(delta.get("index", at), {})
-        for name, value in delta.items():
-            if name in {"function", "custom"} and isinstance(value, dict):
-                call[name] = _merge_called(call.get(name), value)
-            elif name != "index" and (value is not None or name not in call):
-                call[name] = value
-
-
-def _merge_called(called: dict[str, Any] | None, delta: Wire) -> dict[str, Any]:
-    merged = dict(called or {})
-    for name, value in delta.items():
-        if name in {"arguments", "input"}:
-            merged[name] = _concatenated(merged.get(name), value)
-        elif value is not None or name not in merged:
-            merged[name] = value
-    return merged
-
-
-def _merge_logprobs(old: Wire | None, new: Wire | None) -> Wire | None:
-    if new is None or old is None:
-        return new if old is None else old
-    merged = dict(old)
-    for name, value in new.items():
-        before = merged.get(name)
-        if isinstance(value, list) and isinstance(before, list):
-            merged[name] = before + value
-        elif before is None:
-            merged[name] = value
-    return merged
-
-
-def _concatenated(old: Any, new: Any) -> Any:
-    if isinstance(old, str) and isinstance(new, str):
-        return old + new
-    return old if new is None else new
-
-
-def _finished(choice: dict[str, Any], is_text: bool) -> dict[str, Any]:
-    if is_text:
-        return choice
-    message = choice.setdefault("message", {})
-    calls = message.get("tool_calls")
-    if isinstance(calls, dict):
-        message["tool_calls"] = [calls[index] for index in sorted(calls)]
-    return choice
+def _told(name: str, old: Any, new: Any) -> Any:
+    """The first value that says something; of usage the last, because it may grow as it comes."""
+    if new is None:
+        return old
+    return new if name == "usage" or not old else old
 
 
 def without_usage(chunk: Chunk) -> Chunk | None:
@@ -225,7 +161,7 @@ def _message_pieces(choice: Wire) -> Iterator[dict[str, Any]]:
     first = {name: _head(name, value) for name, value in message.items()}
     yield {"delta": first, **quiet, "finish_reason": None}
     logprobs = choice.get("logprobs")
-    for name in ("reasoning_content", "reasoning", "content", "refusal"):
+    for name in SPOKEN:
         for text, shares in _spoken(name, message.get(name), logprobs):
             yield {"delta": {name: text}, **quiet, **shares, "finish_reason": None}
     for index, call in enumerate(message.get("tool_calls") or ()):
@@ -237,7 +173,7 @@ def _message_pieces(choice: Wire) -> Iterator[dict[str, Any]]:
 
 
 def _head(name: str, value: Any) -> Any:
-    if name in _CONCATENATED and isinstance(value, str):
+    if name in SPOKEN and isinstance(value, str):
         return ""
     return [] if name == "tool_calls" and value else value
 
@@ -269,13 +205,13 @@ def _unspoken(message: Wire, logprobs: Wire | None) -> dict[str, Any]:
     rest: dict[str, Any] = {}
     for name, tokens in logprobs.items():
         text = message.get(name)
-        if not (isinstance(text, str) and _tells(tokens, text)):
+        if not (name in SPOKEN and isinstance(text, str) and _tells(tokens, text)):
             rest[name] = tokens
     return {"logprobs": rest}
 
 
 def _call_pieces(index: int, call: Wire) -> Iterator[dict[str, Any]]:
-    head = {"index": index, **call}
+    head = {**call, "index": index}
     function = call.get("function")
     arguments = function.get("arguments") if isinstance(function, dict) else None
     if not isinstance(arguments, str):

@@ -1,14 +1,15 @@
-"""Answers and streams: nothing is lost on the way from one to the other and back."""
+"""Answers replayed as streams: nothing is lost on the way there and back."""
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semcache.completion import Chunk, Completion, collect, replay, text_completion_of
+from semcache.completion import Completion, collect, replay, text_completion_of
 
 settings.register_profile("calm", deadline=None)
 settings.load_profile("calm")
@@ -17,13 +18,20 @@ Wire = dict[str, Any]
 
 texts = st.text(max_size=40) | st.sampled_from(["", "数据 漢字", "👩‍👩‍👧 ok", " a  b\n", "x" * 60])
 names = st.from_regex(r"[a-z_]{3,9}", fullmatch=True).map("x_".__add__)
-extras = st.dictionaries(names, st.integers() | texts.filter(bool) | st.booleans(), max_size=2)
+values = st.recursive(
+    st.none() | st.integers() | texts | st.booleans(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2),
+    max_leaves=4,
+)
+extras = st.dictionaries(names, values, max_size=2)
 token_logprobs = st.fixed_dictionaries(
     {"token": texts, "logprob": st.floats(-9, 0), "bytes": st.none(), "top_logprobs": st.just([])}
 )
 functions = st.fixed_dictionaries({"name": texts, "arguments": texts})
 calls = st.one_of(
-    st.fixed_dictionaries({"id": texts, "type": st.just("function"), "function": functions}),
+    st.fixed_dictionaries(
+        {"id": texts, "type": st.just("function"), "function": functions}, optional={"x": values}
+    ),
     st.fixed_dictionaries(
         {
             "id": texts,
@@ -42,7 +50,7 @@ messages = st.fixed_dictionaries(
         "audio": st.none() | st.fixed_dictionaries({"id": texts, "data": texts}),
         "tool_calls": st.none() | st.lists(calls, max_size=3),
         "function_call": st.none() | functions,
-        "x_new": st.integers(),
+        "x_new": values,
     },
 )
 
@@ -102,7 +110,7 @@ def completions(draw: st.DrawFn) -> Completion:
         "choices": [draw(of(index)) for index in range(draw(st.integers(0, 3)))],
         **draw(extras),
     }
-    usage: Wire = {"prompt_tokens": 1, "prompt_tokens_details": {"cached_tokens": 0}}
+    usage: Wire = {"prompt_tokens": 1, "prompt_tokens_details": {"cached_tokens": 0}, "x": [1]}
     form = draw(st.sampled_from(["missing", "null", "present"]))
     if form != "missing":
         wire["usage"] = usage if form == "present" else None
@@ -139,106 +147,60 @@ def test_a_replay_looks_like_a_stream(completion: Completion) -> None:
             assert first["choices"][0]["delta"]["role"] == "assistant"
 
 
-def stream(*deltas: Wire, **every: Any) -> list[Chunk]:
-    head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", **every}
-    return [Chunk({**head, **delta}) for delta in deltas]
+def test_a_tool_call_with_an_index_of_its_own_keeps_its_place() -> None:
+    """Some servers number the calls of a plain answer, and some number them all 0."""
+    calls = [
+        {"id": id_, "type": "function", "function": {"name": "f", "arguments": arguments}}
+        for id_, arguments in (("a", "[1, 2]"), ("b", "[3]"))
+    ]
+    for numbers in ((0, 1), (0, 0)):
+        numbered = [{"index": n, **call} for n, call in zip(numbers, calls, strict=True)]
+        message = {"role": "assistant", "content": None, "tool_calls": numbered}
+        choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+        wire = {"id": "c", "object": "chat.completion", "choices": [choice]}
+        assert collect(replay(Completion(wire))).choices[0]["message"]["tool_calls"] == calls
 
 
-def one(delta: Wire, index: int = 0, finish: str | None = None, **more: Any) -> Wire:
-    return {"choices": [{"index": index, "delta": delta, "finish_reason": finish, **more}]}
+@pytest.mark.parametrize("name", ["text", "arguments", "data", "transcript", "input", "delta_of"])
+def test_a_field_that_nobody_knows_is_not_spoken(name: str) -> None:
+    message = {"role": "assistant", "content": "Hi", name: "kept whole"}
+    logprobs = {"content": None, name: [{"token": "kept whole", "logprob": -1.0}]}
+    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": logprobs}
+    answer = Completion({"id": "c", "object": "chat.completion", "choices": [choice], name: "top"})
+    assert collect(replay(answer)) == answer
 
 
-def test_openai_with_usage_in_a_last_chunk() -> None:
-    chunks = stream(
-        {
-            **one({"role": "assistant", "content": "", "refusal": None}, logprobs=None),
-            "usage": None,
-        },
-        {**one({"content": "Hel"}, logprobs=None), "usage": None},
-        {**one({"content": "lo"}, logprobs=None), "usage": None},
-        {**one({}, finish="stop", logprobs=None), "usage": None},
-        {"choices": [], "usage": {"total_tokens": 5}},
-        system_fingerprint="fp",
-    )
-    message = {"role": "assistant", "content": "Hello", "refusal": None}
-    assert collect(chunks).wire == {
-        "id": "c",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "m",
-        "system_fingerprint": "fp",
-        "usage": {"total_tokens": 5},
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
+def test_a_replay_says_each_token_with_its_logprob() -> None:
+    tokens = [{"token": text, "logprob": -0.5} for text in ("Hel", "lo", " 漢")]
+    message = {"role": "assistant", "content": "Hello 漢", "refusal": None}
+    logprobs = {"content": tokens, "refusal": None}
+    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": logprobs}
+    answer = Completion({"id": "c", "object": "chat.completion", "choices": [choice]})
+    said = [
+        (piece["delta"]["content"], piece["logprobs"]["content"])
+        for chunk in replay(answer)
+        for piece in chunk.wire["choices"]
+        if piece["delta"].get("content")
+    ]
+    assert said == [(token["token"], [token]) for token in tokens]
+
+
+def test_neither_a_replay_nor_its_merging_changes_what_it_was_given() -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "[1, 2]"}}
+    message = {
+        "role": "assistant",
+        "content": "a b",
+        "tool_calls": [call],
+        "audio": {"data": "QQ=="},
     }
-
-
-def test_azure_begins_with_a_chunk_without_choices() -> None:
-    chunks = stream(
-        {"choices": [], "prompt_filter_results": [{"prompt_index": 0}], "model": ""},
-        one({"role": "assistant", "content": "Hi"}, content_filter_results={}),
-        one({}, finish="stop", content_filter_results={"hate": {"filtered": False}}),
-    )
-    whole = collect(chunks).wire
-    assert whole["prompt_filter_results"] == [{"prompt_index": 0}]
-    assert whole["choices"][0]["content_filter_results"] == {"hate": {"filtered": False}}
-    assert whole["choices"][0]["message"]["content"] == "Hi"
-
-
-def test_choices_come_interleaved() -> None:
-    chunks = stream(
-        one({"role": "assistant", "content": "b"}, index=1),
-        one({"role": "assistant", "content": "a"}, index=0),
-        one({"content": "B"}, index=1, finish="stop"),
-        one({"content": "A"}, index=0, finish="length"),
-    )
-    made = collect(chunks).choices
-    said = [(c["index"], c["message"]["content"], c["finish_reason"]) for c in made]
-    assert said == [(0, "aA", "length"), (1, "bB", "stop")]
-
-
-@pytest.mark.parametrize("with_index", [True, False])
-def test_tool_calls_come_in_pieces(with_index: bool) -> None:
-    at = {"index": 0} if with_index else {}
-    first = {**at, "id": "c1", "type": "function", "function": {"name": "f", "arguments": ""}}
-    chunks = stream(
-        one({"role": "assistant", "content": None, "tool_calls": [first]}),
-        one({"tool_calls": [{**at, "function": {"arguments": '{"a"'}}]}),
-        one({"tool_calls": [{**at, "function": {"arguments": ": 1}"}}]}),
-        one({}, finish="tool_calls"),
-    )
-    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
-    message = collect(chunks).choices[0]["message"]
-    assert message == {"role": "assistant", "content": None, "tool_calls": [call]}
-
-
-def test_parallel_tool_calls_keep_their_places() -> None:
-    def piece(index: int, **more: Any) -> Wire:
-        return one({"tool_calls": [{"index": index, **more}]})
-
-    chunks = stream(
-        one({"role": "assistant", "content": None}),
-        piece(0, id="a", type="function", function={"name": "f", "arguments": "1"}),
-        piece(1, id="b", type="function", function={"name": "g", "arguments": "2"}),
-        piece(0, function={"arguments": "1"}),
-        piece(1, function={"arguments": "2"}),
-        one({}, finish="tool_calls"),
-    )
-    made = collect(chunks).choices[0]["message"]["tool_calls"]
-    assert [(c["id"], c["function"]["arguments"]) for c in made] == [("a", "11"), ("b", "22")]
-
-
-def test_logprobs_come_in_pieces() -> None:
-    def token(text: str) -> Wire:
-        return {"content": [{"token": text, "logprob": -0.5}], "refusal": None}
-
-    chunks = stream(
-        one({"role": "assistant", "content": ""}, logprobs={"content": [], "refusal": None}),
-        one({"content": "a"}, logprobs=token("a")),
-        one({"content": "b"}, logprobs=token("b")),
-        one({}, finish="stop", logprobs=None),
-    )
-    logprobs = collect(chunks).choices[0]["logprobs"]
-    assert [entry["token"] for entry in logprobs["content"]] == ["a", "b"]
+    choice = {"index": 0, "message": message, "logprobs": {"content": []}, "finish_reason": "stop"}
+    answer = Completion({"id": "c", "object": "chat.completion", "choices": [choice]})
+    before = copy.deepcopy(answer)
+    chunks = list(replay(answer))
+    told = copy.deepcopy(chunks)
+    assert collect(chunks) == collect(chunks) == before
+    assert answer == before
+    assert chunks == told
 
 
 def test_the_text_of_an_answer() -> None:

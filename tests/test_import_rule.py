@@ -1,7 +1,7 @@
 """Who may import whom, as the code has it: read from the syntax trees, nothing is run.
 
-    errors ← chat, completion, sse, directives, sections, tally ← keys ← interfaces, render, explain
-           ← guards, policy, memory ← reply ← layers ← cache
+    errors, merging ← chat, completion, directives, sections, tally ← sse ← keys
+           ← interfaces, render ← guards, policy, memory ← reply ← layers, explain ← cache
 
 Adapters stand beside: they import from that row up to `interfaces`, never each other, policy or
 cache. `config`, `assembly`, `client` and `cli` put everything together.
@@ -20,7 +20,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors"}),
+    frozenset({"errors", "merging"}),
     frozenset({"chat", "completion", "directives", "sections", "tally", "workers", "per_loop"}),
     frozenset({"sse", "answer_form"}),
     frozenset({"keys", "flight"}),
@@ -53,22 +53,38 @@ def modules(package: Path) -> Iterator[tuple[str, Path]]:
 
 
 def imported(path: Path, only_at_import: bool = False) -> set[str]:
-    """Absolute module names that a file imports; type-checking blocks are left out."""
+    """Absolute module names that a file imports: all of them, or those that importing it runs."""
     names: set[str] = set()
     todo: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
     while todo:
         node = todo.pop()
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
-        if only_at_import and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        if only_at_import and runs_later(node):
             continue
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path} imports relatively: say the whole name"
+            names.add(str(node.module))
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call):
+            names.update(imported_by_name(node))
         todo.extend(ast.iter_child_nodes(node))
     return names
+
+
+def runs_later(node: ast.AST) -> bool:
+    """Functions run when they are called, and blocks for type checkers never."""
+    if isinstance(node, ast.If):
+        return "TYPE_CHECKING" in ast.unparse(node.test)
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+def imported_by_name(call: ast.Call) -> set[str]:
+    """What `import_module("…")` and `__import__("…")` import, where the name is in the code."""
+    if ast.unparse(call.func).split(".")[-1] not in {"import_module", "__import__"}:
+        return set()
+    names = (arg.value for arg in call.args[:1] if isinstance(arg, ast.Constant))
+    return {name for name in names if isinstance(name, str)}
 
 
 def part_of(module: str) -> str:
@@ -86,6 +102,35 @@ def used_parts(path: Path) -> set[str]:
     found = {name for name in imported(path) if name.split(".")[0] == "semcache"}
     parts = {part_of(name) for name in found if name != "semcache"}
     return parts & known
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("import semcache.policy", "semcache.policy"),
+        ("import os, semcache.policy as p", "semcache.policy"),
+        ("from semcache import policy", "semcache.policy"),
+        ("from semcache.policy import admit", "semcache.policy"),
+        ("def f():\n    import torch.nn", "torch.nn"),
+        ("if TYPE_CHECKING:\n    from semcache import cache", "semcache.cache"),
+        ("try:\n    import faiss\nexcept ImportError:\n    pass", "faiss"),
+        ("importlib.import_module('torch')", "torch"),
+        ("x = __import__('torch')", "torch"),
+    ],
+)
+def test_every_form_of_import_is_seen(code: str, found: str, tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(code, encoding="utf-8")
+    assert found in imported(path)
+    late = code.startswith(("def", "if TYPE_CHECKING"))
+    assert (found in imported(path, only_at_import=True)) is not late
+
+
+def test_a_relative_import_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text("from .policy import admit", encoding="utf-8")
+    with pytest.raises(AssertionError, match="relatively"):
+        imported(path)
 
 
 def test_every_module_has_its_place() -> None:
@@ -151,8 +196,13 @@ def test_the_server_imports_no_adapter_but_the_wire_shapes_of_gptcache_server() 
 
 @pytest.mark.parametrize(
     "name",
-    ["semcache", *(f"semcache.{part}" for layer in LAYERS for part in sorted(layer))]
-    + ["semcache.config", "semcache.assembly", "semcache_server.app"],
+    [
+        "semcache",
+        *(f"semcache.{part}" for layer in LAYERS for part in sorted(layer)),
+        "semcache.config",
+        "semcache.assembly",
+        "semcache_server.app",
+    ],
 )
 def test_importing_loads_nothing_heavy(name: str) -> None:
     code = (
