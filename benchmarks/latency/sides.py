@@ -160,8 +160,8 @@ class GPTCache:
         self._manager: Any = manager_factory(
             "sqlite,faiss",
             data_dir=str(directory),
-            max_size=most,
             vector_params={"dimension": DIM},
+            eviction_params={"max_size": most},  # its `max_size` is for maps alone
         )
         self._cache: Any = Cache()
         self._cache.init(

@@ -48,8 +48,8 @@ def open_gptcache(folder: Path, threshold: float, encoder: SentenceEncoder) -> A
         data_manager=manager_factory(
             "sqlite,faiss",
             data_dir=str(folder / "gptcache"),
-            max_size=2 * len(pairs),
             vector_params={"dimension": encoder.dim},
+            eviction_params={"max_size": 2 * len(pairs)},  # its `max_size` is for maps alone
         ),
         similarity_evaluation=SearchDistanceEvaluation(),
         post_process_messages_func=first,
