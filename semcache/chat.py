@@ -3,7 +3,8 @@
 Rules of this file:
 1. `from_wire` accepts what OpenAI's servers accept, keeps unknown fields, and refuses what no
    server could mean: wrong types, absurd numbers, no messages. A refusal names the field.
-2. Nothing is defaulted, reordered or dropped: `to_wire` gives back what came in.
+2. Nothing is defaulted, reordered or dropped: `to_wire` gives back what came in, except that not
+   streaming is said by silence, and a list of one prompt as that prompt.
 3. Mappings inside a request are never changed after parsing.
 
 The field rules follow OpenAI's API reference for `/v1/chat/completions` and `/v1/completions`.
@@ -132,11 +133,19 @@ def _message_problem(message: object) -> str | None:
     role = message.get("role")
     if not isinstance(role, str) or role not in ROLES:
         return f"'role' must be one of {', '.join(sorted(ROLES))}"
-    content = message.get("content")
+    if not _is_objects(message.get("tool_calls") or []):
+        return "'tool_calls' must be a list of objects"
+    if not isinstance(message.get("function_call") or {}, dict):
+        return "'function_call' must be an object"
+    return _content_problem(role, message.get("content"))
+
+
+def _content_problem(role: str, content: object) -> str | None:
     if isinstance(content, str):
         return None
     if content is None:
-        return None if role == "assistant" else f"a {role} message needs 'content'"
+        nullable = role in {"assistant", "function"}
+        return None if nullable else f"a {role} message needs 'content'"
     if not isinstance(content, list):
         return "'content' must be a text or a list of parts"
     if not content:
@@ -212,10 +221,12 @@ def _is_stop(value: object) -> bool:
     return isinstance(value, str) and bool(value)
 
 
-def _is_tools(value: object) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(tool, dict) and isinstance(tool.get("type"), str) for tool in value
-    )
+def _is_objects(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _is_tools(value: Any) -> bool:
+    return _is_objects(value) and all(isinstance(tool.get("type"), str) for tool in value)
 
 
 def _is_response_format(value: object) -> bool:

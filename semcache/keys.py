@@ -15,7 +15,6 @@ A Scope is RFC 9111's `Vary` (section 4.1), for prompts.
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from semcache.chat import ChatRequest, Message, message_text
+from semcache.errors import RequestError
 
 _NOT_IN_KEY = frozenset(
     {
@@ -40,6 +40,7 @@ _NOT_IN_KEY = frozenset(
     }
 )
 _NUMERIC = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
+_BARE_TEXT = {"type": "text"}
 _SORTED = orjson.OPT_SORT_KEYS
 
 
@@ -92,7 +93,10 @@ def whole(text: str) -> tuple[str, str]:
 def request_key(
     request: ChatRequest, source: Source = Source(), extract: Extract = whole
 ) -> RequestKey:
-    """Derive exact key, scope and fuzzy question from a request and who would answer it."""
+    """Derive exact key, scope and fuzzy question from a request and who would answer it.
+
+    Raises RequestError for what JSON cannot carry: no key could stand for it.
+    """
     earlier, last = request.messages[:-1], request.messages[-1:]
     text = question(request)
     fixed = last if text is None else _without_text(last[0])
@@ -104,7 +108,7 @@ def request_key(
         context=_digest(b"context", *map(_message_bytes, earlier)) if earlier else _NO_CONTEXT,
         params=_params_digest(request, fixed, frame),
     )
-    parts = [scope.digest().encode(), b"" if text is None else b"t" + text.encode()]
+    parts = [scope.digest().encode(), b"" if text is None else b"t" + _utf8(text)]
     if text is not None:
         parts.extend(map(_part_bytes, _parts(last[0])))
     return RequestKey(exact=_digest(b"exact", *parts), scope=scope, question=asked)
@@ -148,6 +152,20 @@ def _digest(label: bytes, *parts: bytes) -> str:
     return digest.hexdigest()
 
 
+def _json(value: object) -> bytes:
+    try:
+        return orjson.dumps(value, option=_SORTED)
+    except TypeError as error:
+        raise RequestError(f"The request cannot be written as JSON: {error}.") from error
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise RequestError("The request holds a text that is not Unicode.") from error
+
+
 _NO_CONTEXT = _digest(b"context")
 
 
@@ -163,7 +181,7 @@ def _scope_digest(scope: Scope) -> str:
         scope.context,
         scope.params,
     )
-    return _digest(b"scope", *(field.encode() for field in fields))
+    return _digest(b"scope", *map(_utf8, fields))
 
 
 def _params_digest(request: ChatRequest, fixed: Sequence[Message], frame: str) -> str:
@@ -177,7 +195,7 @@ def _params_digest(request: ChatRequest, fixed: Sequence[Message], frame: str) -
     for name in _NUMERIC:
         if name in options:
             options[name] = float(options[name])
-    parts = [request.kind.encode(), orjson.dumps(options, option=_SORTED), frame.encode()]
+    parts = [request.kind.encode(), _json(options), _utf8(frame)]
     parts.extend(map(_message_bytes, fixed))
     return _digest(b"params", *parts)
 
@@ -194,21 +212,31 @@ def _parts(message: Message) -> list[Any]:
 
 
 def _without_text(message: Message) -> tuple[Message, ...]:
-    """The last user message less its text: what the scope must hold fixed of it."""
-    kept = [part for part in _parts(message) if part.get("type") != "text"]
+    """The last user message less its text: what the scope must hold fixed of it.
+
+    Where a text stands among the images is part of what is asked, and so is all that a text part
+    holds beside its text; a message of nothing but text is as fuzzy in parts as in one piece.
+    """
+    kept = [_less_text(part) if part.get("type") == "text" else part for part in _parts(message)]
+    if all(part == _BARE_TEXT for part in kept):
+        kept = []
     rest = {name: value for name, value in message.items() if name != "content"}
     if not kept and rest == {"role": "user"}:
         return ()
     return ({**rest, "content": kept},)
 
 
+def _less_text(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in part.items() if name != "text"}
+
+
 def _message_bytes(message: Message) -> bytes:
     content = message.get("content")
     if not isinstance(content, list):
-        return b"m" + orjson.dumps(message, option=_SORTED)
+        return b"m" + _json(message)
     rest = {name: value for name, value in message.items() if name != "content"}
     parts = b"".join(b"%d:%b" % (len(p), p) for p in map(_part_bytes, content))
-    return b"p%d:%b%b" % (len(parts), parts, orjson.dumps(rest, option=_SORTED))
+    return b"p%d:%b%b" % (len(parts), parts, _json(rest))
 
 
 def _part_bytes(part: Mapping[str, Any]) -> bytes:
@@ -218,8 +246,8 @@ def _part_bytes(part: Mapping[str, Any]) -> bytes:
         content = _inline_bytes(image.get("url", ""))
         if content is not None:
             named = {**part, "image_url": {**image, "url": _digest(b"image", *content)}}
-            return b"i" + orjson.dumps(named, option=_SORTED)
-    return b"j" + orjson.dumps(part, option=_SORTED)
+            return b"i" + _json(named)
+    return b"j" + _json(part)
 
 
 def _inline_bytes(url: str) -> tuple[bytes, bytes] | None:
@@ -227,11 +255,12 @@ def _inline_bytes(url: str) -> tuple[bytes, bytes] | None:
     if url[:5].lower() != "data:" or "," not in url:
         return None
     head, _, data = url[5:].partition(",")
-    media, _, encoding = head.rpartition(";")
-    if encoding.strip().lower() != "base64":
-        return head.lower().encode(), unquote_to_bytes(data)
+    media, semicolon, encoding = head.rpartition(";")
     try:
-        content = base64.b64decode("".join(unquote_to_bytes(data).decode().split()), validate=True)
-    except (binascii.Error, UnicodeDecodeError):
+        content = unquote_to_bytes(data)
+        if not semicolon or encoding.strip().lower() != "base64":
+            return head.lower().encode(), content
+        content = base64.b64decode("".join(content.decode().split()), validate=True)
+        return media.lower().encode(), content
+    except ValueError:
         return None
-    return media.lower().encode(), content

@@ -48,6 +48,26 @@ BODIES: list[dict[str, Any]] = [
     },
     {"model": "m", "messages": [{"role": "user", "content": "hi"}], "temperature": None},
     {"model": "m", "messages": [{"role": "function", "name": "f", "content": "4"}]},
+    {"model": "m", "messages": [{"role": "function", "name": "f", "content": None}]},
+    {
+        "model": "m",
+        "messages": [
+            {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "QQ=="}}]},
+            {"role": "assistant", "refusal": "No.", "function_call": None, "tool_calls": None},
+            {"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}},
+            {
+                "role": "user",
+                "content": [{"type": "image_url", "image_url": {"url": "https://x/y"}}],
+            },
+        ],
+        "functions": [{"name": "f"}],
+        "function_call": "auto",
+        "stop": "a",
+        "modalities": ["text", "audio"],
+        "audio": {"voice": "v", "format": "wav"},
+        "stream": True,
+        "stream_options": {},
+    },
 ]
 
 
@@ -58,6 +78,11 @@ def test_what_comes_in_goes_out(body: dict[str, Any]) -> None:
     assert request.to_wire() == before
     assert body == before
     assert (request.tenant, request.kind, request.model) == ("t", "chat", "m")
+
+
+@pytest.mark.parametrize("silent", [{"stream": False}, {"stream": None}, {"stream_options": None}])
+def test_not_streaming_is_said_by_silence(silent: dict[str, Any]) -> None:
+    assert ChatRequest.from_wire({**BODIES[0], **silent}, tenant="t").to_wire() == BODIES[0]
 
 
 def test_streaming_and_usage_are_read() -> None:
@@ -128,7 +153,18 @@ def saying(message: Any) -> dict[str, Any]:
         (saying({"role": "user", "content": [{"type": "text"}]}), "messages[1]"),
         (saying({"role": "user", "content": [{"type": "image_url"}]}), "messages[1]"),
         (saying({"role": "tool", "tool_call_id": "c"}), "messages[1]"),
+        (saying({"role": "assistant", "tool_calls": {"id": "c"}}), "messages[1]"),
+        (saying({"role": "assistant", "tool_calls": ["f"]}), "messages[1]"),
+        (saying({"role": "assistant", "function_call": "f"}), "messages[1]"),
+        (saying({"role": "user", "content": [IMAGE, {"type": 1}]}), "messages[1]"),
+        (
+            saying({"role": "user", "content": [{"type": "image_url", "image_url": "u"}]}),
+            "messages[1]",
+        ),
         (asking(temperature=-0.1), "temperature"),
+        (asking(temperature=2.1), "temperature"),
+        (asking(temperature="1"), "temperature"),
+        (asking(temperature=True), "temperature"),
         (asking(temperature=float("nan")), "temperature"),
         (asking(temperature=float("inf")), "temperature"),
         (asking(top_p=1.1), "top_p"),
@@ -154,6 +190,19 @@ def saying(message: Any) -> dict[str, Any]:
         (asking(stream_options=[]), "stream_options"),
         (asking(parallel_tool_calls="no"), "parallel_tool_calls"),
         (asking(user=7), "user"),
+        (asking(n=129), "n"),
+        (asking(best_of=0), "best_of"),
+        (asking(seed="1"), "seed"),
+        (asking(seed=1.5), "seed"),
+        (asking(max_tokens=-1), "max_tokens"),
+        (asking(max_tokens="9"), "max_tokens"),
+        (asking(logprobs=21), "logprobs"),
+        (asking(stop=[1]), "stop"),
+        (asking(stop={}), "stop"),
+        (asking(response_format={}), "response_format"),
+        (asking(functions={}), "functions"),
+        (asking(suffix=1), "suffix"),
+        (asking(echo="yes"), "echo"),
     ],
 )
 def test_nonsense_is_refused_by_name(body: Any, param: str | None) -> None:
