@@ -7,27 +7,32 @@
 
 set -euo pipefail
 
-root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+root="$(CDPATH='' cd -- "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 venv="${SEMCACHE_VENV:-$root/.venv}"
+[[ "$venv" = /* ]] || venv="$PWD/$venv"
 
 say() { printf '%s\n' "$*" >&2; }
 
 find_python() {
-    local candidate
-    for candidate in ${SEMCACHE_PYTHON:+"$SEMCACHE_PYTHON"} python3 python3.13 python3.12 python3.11 python; do
+    local candidate candidates=(python3 python3.13 python3.12 python3.11 python)
+    if [ -n "${SEMCACHE_PYTHON:-}" ]; then
+        candidates=("$SEMCACHE_PYTHON")
+    fi
+    for candidate in "${candidates[@]}"; do
         if command -v "$candidate" >/dev/null 2>&1 &&
             "$candidate" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             command -v "$candidate"
             return
         fi
     done
-    say "Python 3.11 or later with venv is needed: install it, or set SEMCACHE_PYTHON to it."
+    say "Python 3.11 or later with venv is needed, and ${candidates[*]} is not: install it, or set SEMCACHE_PYTHON to it."
     return 1
 }
 
-# What the installation depends on: the same digest, the same environment.
+# What the installation depends on: the same digest, the same environment. The folder counts because
+# the environment refers to the sources where they are.
 installation_digest() {
-    cat "$root/pyproject.toml" "$root/constraints.txt" "$root/models.txt" |
+    { printf '%s\n' "$root"; cat "$root/pyproject.toml" "$root/constraints.txt" "$root/models.txt"; } |
         "$venv/bin/python" -c 'import hashlib, sys; d = sys.stdin.buffer.read() + sys.version.encode(); print(hashlib.sha256(d).hexdigest())'
 }
 
@@ -50,7 +55,7 @@ install_into_environment() {
 prepare_environment() {
     local extra="${1:-}" python
     mkdir -p "$(dirname "$venv")"
-    exec 9>"$venv.lock"
+    exec 9>"$venv.lock" # never removed: another run may be waiting for this very file
     if command -v flock >/dev/null 2>&1; then
         flock 9
     fi
@@ -60,5 +65,4 @@ prepare_environment() {
     fi
     install_into_environment "$extra"
     exec 9>&-
-    rm -f "$venv.lock"
 }
