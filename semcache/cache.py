@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 from semcache import policy
+from semcache.batches import Batches
 from semcache.chat import ChatRequest
 from semcache.completion import Chunk, Completion, collect
 from semcache.directives import NONE, ONLY_IF_CACHED, Directives
@@ -33,7 +34,7 @@ from semcache.interfaces import (
     Verifier,
 )
 from semcache.keys import Extract, Source, request_key, whole
-from semcache.layers import Layers
+from semcache.layers import BATCH, Layers
 from semcache.memory import Memory
 from semcache.policy import Keeping, PolicySettings, Skip
 from semcache.reply import Decided, Plan, Reply
@@ -72,7 +73,7 @@ class SemCache:
         )
         self._settings = settings
         self._extract = extract
-        self._workers = Workers(threads)
+        self._lookups = Batches(threads, self.layers.look_up, BATCH, "semcache")
         self._writers = Workers(_WRITERS, "semcache-put")
         self._clock = clock
         self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, _Flights] = WeakKeyDictionary()
@@ -150,7 +151,7 @@ class SemCache:
             self._decided(plan, flights, flight, Decided(Bypass(plan.admission.reason)))
             return
         then = partial(self._looked_up, plan, flights, flight)
-        self._workers.call(partial(self.layers.look_up, plan), then)
+        self._lookups.call(plan, then)
         if plan.shareable:
             flights[plan.key.exact] = flight
 
@@ -253,7 +254,7 @@ class SemCache:
         await asyncio.to_thread(self._close_leaves)
 
     def _close_leaves(self) -> None:
-        self._workers.close()
+        self._lookups.close()
         self._writers.close()
         self.layers.store.close()
         if self.layers.embedder is not None:

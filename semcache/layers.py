@@ -22,6 +22,19 @@ from semcache.tally import Tally
 log = logging.getLogger("semcache")
 
 
+BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One request between the exact and the semantic layer; `version` was the store's before."""
+
+    plan: Plan
+    version: int
+    exact: Hit | Miss
+    decided: Decided
+
+
 @dataclass(frozen=True, slots=True)
 class Layers:
     """Exact (memory, then store) and semantic (encoder, then store)."""
@@ -53,41 +66,57 @@ class Layers:
             return None
         return Decided(decision, item.rendered)
 
-    def look_up(self, plan: Plan) -> Decided:
-        """Exact, then semantic. Never raises for a broken layer."""
-        decided = Decided(Miss("unknown"))
+    def look_up(self, plans: Sequence[Plan]) -> list[Decided]:
+        """Exact, then semantic, the questions encoded together. Never raises for a broken layer."""
+        looks = [self._look_exact(plan) for plan in plans]
+        alike = [look for look in looks if self._may_look_alike(look)]
+        encoded = self._encode([look.plan.key.question or "" for look in alike])
+        for look, one in zip(alike, encoded, strict=True):
+            self._look_alike(look, one)
+        for look in looks:
+            self._conclude(look)
+        return [look.decided for look in looks]
+
+    def _look_exact(self, plan: Plan) -> _Look:
         try:
             version = self.store.version()
             found = self.store.get(plan.key.exact)
         except Exception:
             self.failed("store")
-            decided.decision = Miss("store error")
-            return decided
-        exact = decided.decision = policy.judge_exact(found, self.clock(), plan.directives)
-        if not isinstance(exact, Hit):
-            self._look_alike(plan, decided)
-        if isinstance(decided.decision, Hit):
-            entry = decided.decision.entry
-            decided.rendered = self._remember(entry, version)
-            self._touch(entry)
-        elif exact != Miss("unknown"):
-            decided.decision = exact
-        return decided
+            return _Look(plan, 0, Miss("store error"), Decided(Miss("store error")))
+        exact = policy.judge_exact(found, self.clock(), plan.directives)
+        return _Look(plan, version, exact, Decided(exact))
 
-    def _look_alike(self, plan: Plan, decided: Decided) -> None:
-        question = plan.key.question
-        if not self.settings.semantic or self.embedder is None or question is None:
+    def _may_look_alike(self, look: _Look) -> bool:
+        if isinstance(look.exact, Hit) or look.exact.reason == "store error":
+            return False
+        asked = look.plan.key.question is not None
+        return asked and self.settings.semantic and self.embedder is not None
+
+    def _look_alike(self, look: _Look, encoded: Encoded | None) -> None:
+        decided, question = look.decided, look.plan.key.question or ""
+        decided.encoded = encoded
+        if encoded is None:
+            decided.decision = Miss("semantic error")
+            return
+        unfit = policy.matchable(encoded, self.settings)
+        if unfit is not None or encoded.vector is None:
+            decided.decision = Miss(unfit or "no vector")
             return
         try:
-            encoded = decided.encoded = self.embedder.encode([question])[0]
-            unfit = policy.matchable(encoded, self.settings)
-            if unfit is not None or encoded.vector is None:
-                decided.decision = Miss(unfit or "no vector")
-                return
-            decided.decision = self._nearest(plan, question, encoded.vector)
+            decided.decision = self._nearest(look.plan, question, encoded.vector)
         except Exception:
             self.failed("semantic")
             decided.decision = Miss("semantic error")
+
+    def _conclude(self, look: _Look) -> None:
+        decided = look.decided
+        if isinstance(decided.decision, Hit):
+            entry = decided.decision.entry
+            decided.rendered = self._remember(entry, look.version)
+            self._touch(entry)
+        elif look.exact != Miss("unknown"):
+            decided.decision = look.exact
 
     def _nearest(self, plan: Plan, question: str, vector: Vector) -> Hit | Miss:
         """The nearest alone is read first: the others matter only where it is refused."""
@@ -124,7 +153,8 @@ class Layers:
         Without a vector (the encoder failed, the question is too long) it is stored exact-only.
         """
         vector = None
-        encoded = encoded or self._encoded(plan.key.question)
+        if encoded is None and plan.key.question is not None:
+            encoded = self._encode([plan.key.question])[0]
         if encoded is not None and policy.matchable(encoded, self.settings) is None:
             vector = encoded.vector
         now = self.clock()
@@ -155,14 +185,17 @@ class Layers:
         self.tally.add(f"failed: {layer}")
         log.exception("the %s layer failed; this request goes on without it", layer)
 
-    def _encoded(self, question: str | None) -> Encoded | None:
-        if question is None or self.embedder is None:
-            return None
+    def _encode(self, questions: Sequence[str]) -> Sequence[Encoded | None]:
+        """None for what the encoder fails at; one bad question must not fail the others."""
+        if self.embedder is None or not questions:
+            return [None] * len(questions)
         try:
-            return self.embedder.encode([question])[0]
+            return self.embedder.encode(questions)
         except Exception:
+            if len(questions) > 1:
+                return [self._encode([question])[0] for question in questions]
             self.failed("semantic")
-            return None
+            return [None]
 
     def _remember(self, entry: Entry, version: int) -> Rendered:
         rendered = Rendered(entry.completion)

@@ -8,21 +8,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from contextvars import Context, copy_context
-from functools import partial
 from queue import SimpleQueue
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
-Then: TypeAlias = Callable[[Any, BaseException | None], None]
-
-
-class _Job(NamedTuple):
-    loop: asyncio.AbstractEventLoop
-    context: Context
-    work: Callable[[], Any]
-    then: Then
-    dropped: Callable[[], bool]
+_Job: TypeAlias = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[[], Any]]
 
 
 class Workers:
@@ -44,23 +34,13 @@ class Workers:
 
         Raises RuntimeError after `close`: nobody would ever do the job.
         """
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._enqueue(job, partial(_settle, future), future.cancelled)
-        return await future
-
-    def call(self, job: Callable[[], Any], then: Then) -> None:
-        """Run `job` in a thread, then `then(result, error)` in this event loop.
-
-        A task's turns are saved: two rounds of the loop in place of five. Raises as `run` does.
-        """
-        self._enqueue(job, then, _never)
-
-    def _enqueue(self, work: Callable[[], Any], then: Then, dropped: Callable[[], bool]) -> None:
-        job = _Job(asyncio.get_running_loop(), copy_context(), work, then, dropped)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
         with self._gate:
             if self._closed:
                 raise RuntimeError("the cache is closed")
-            self._jobs.put(job)
+            self._jobs.put((loop, future, job))
+        return await future
 
     def close(self) -> None:
         """Finish what is queued, then end the threads. Not from a worker thread."""
@@ -73,23 +53,20 @@ class Workers:
         self._threads = []
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            if job.dropped():
+        while (queued := self._jobs.get()) is not None:
+            loop, future, job = queued
+            if future.cancelled():
                 continue
             result, error = None, None
             try:
-                result = job.work()
+                result = job()
             except BaseException as raised:  # the caller's to handle, whatever it is
                 error = raised
-            if not job.loop.is_closed():
+            if not loop.is_closed():
                 try:
-                    job.loop.call_soon_threadsafe(job.then, result, error, context=job.context)
+                    loop.call_soon_threadsafe(_settle, future, result, error)
                 except RuntimeError:  # the loop was closed in between: nobody waits any more
                     continue
-
-
-def _never() -> bool:
-    return False
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

@@ -416,3 +416,20 @@ def test_where_the_nearest_is_refused_the_next_is_served(world: World) -> None:
             assert served.decision.entry.question == other
 
     run(test)
+
+
+def test_questions_that_wait_together_each_get_their_own_answer(world: World) -> None:
+    async def test() -> None:
+        async with world.cache() as cache:
+            towns = ["Lisbon", "Oslo", "Lima", "Cairo", "Hanoi", "Accra", "Quito", "Riga"]
+            for town in towns:
+                question = ask(f"How do I renew a parking permit in {town}?")
+                await cache.put(question, echo(question))
+            replies = await asyncio.gather(
+                *(cache.ask(ask(f"In {town}, how can I renew a parking permit?")) for town in towns)
+            )
+            for town, reply in zip(towns, replies, strict=True):
+                assert isinstance(reply.decision, Hit)
+                assert town in (reply.decision.entry.question or "")
+
+    run(test)

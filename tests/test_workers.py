@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextvars import ContextVar
 
 import pytest
 
 from semcache.workers import Workers
-
-_WHO: ContextVar[str] = ContextVar("who", default="nobody")
 
 
 @pytest.fixture
@@ -91,41 +88,3 @@ def test_nobody_waits_for_threads_that_are_gone() -> None:
     workers.close()
     with pytest.raises(RuntimeError, match="closed"):
         asyncio.run(workers.run(lambda: 1))
-
-
-def test_call_hands_result_or_error_to_the_callback_in_the_loop(workers: Workers) -> None:
-    async def ask() -> tuple[list[object], list[threading.Thread], list[str]]:
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
-        got: list[object] = []
-        threads: list[threading.Thread] = []
-        seen: list[str] = []
-
-        def then(result: object, error: BaseException | None) -> None:
-            got.append(error or result)
-            threads.append(threading.current_thread())
-            seen.append(_WHO.get())
-            if len(got) == 2:
-                done.set_result(None)
-
-        _WHO.set("asker")
-        workers.call(lambda: 7, then)
-        workers.call(lambda: 1 // 0, then)
-        await done
-        return got, threads, seen
-
-    got, threads, seen = asyncio.run(ask())
-    assert 7 in got
-    assert any(isinstance(one, ZeroDivisionError) for one in got)
-    assert set(threads) == {threading.current_thread()}
-    assert seen == ["asker", "asker"]
-
-
-def test_call_is_refused_after_close() -> None:
-    async def ask() -> None:
-        made = Workers(1)
-        made.close()
-        with pytest.raises(RuntimeError, match="closed"):
-            made.call(lambda: None, lambda result, error: None)
-
-    asyncio.run(ask())
