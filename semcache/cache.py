@@ -1,8 +1,8 @@
 """SemCache: carries out what policy decides. The one async driver; it owns the only thread hop.
 
-    peek    an exact hit in memory, at once, on the caller's thread
-    ask     exact → semantic → the first answerer that accepts → store
-    put     store an answer that came from elsewhere
+peek    an exact hit in memory, at once, on the caller's thread
+ask     exact → semantic → the first answerer that accepts → store
+put     store an answer that came from elsewhere
 """
 
 from __future__ import annotations

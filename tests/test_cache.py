@@ -368,9 +368,7 @@ def test_a_text_beyond_the_window_is_exact_only(world: World) -> None:
 
 def test_several_event_loops_one_after_another(tmp_path: Path, encoder: SentenceEncoder) -> None:
     store = LocalStore(tmp_path, dim=encoder.dim, embedder=encoder.fingerprint)
-    cache = SemCache(
-        store=store, embedder=SentenceEncoder.open(), answerers=[ScriptedAnswerer()]
-    )
+    cache = SemCache(store=store, embedder=SentenceEncoder.open(), answerers=[ScriptedAnswerer()])
 
     async def once() -> Completion:
         return await answered(await cache.ask(ask()))

@@ -92,9 +92,7 @@ def _too_long(at: int, tokens: int, window: int) -> RequestError:
     return RequestError(message, param=f"input[{at}]")
 
 
-def _wire(
-    vectors: Sequence[Vector], model: str, tokens: int, *, as_base64: bool
-) -> dict[str, Any]:
+def _wire(vectors: Sequence[Vector], model: str, tokens: int, *, as_base64: bool) -> dict[str, Any]:
     data = []
     for index, vector in enumerate(vectors):
         floats = np.ascontiguousarray(vector, dtype="<f4")

@@ -127,7 +127,7 @@ def test_an_errand_goes_beside_full_turns_and_returns_its_result(scheduler: Sche
     threading.Timer(0.05, gate.set).start()
     assert scheduler.call(lambda: threading.current_thread().name) == "semcache-cag"
     with pytest.raises(KeyError, match="lost"):
-        scheduler.call(lambda: {}["lost"])
+        scheduler.call(lambda: dict[str, int]()["lost"])
 
 
 def test_closing_fails_what_runs_and_what_waits() -> None:

@@ -54,7 +54,7 @@ def tiny_tokenizer(template: str | None) -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     tokenizer.train_from_iterator([CORPUS], trainer)
-    fast = PreTrainedTokenizerFast(
+    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer, bos_token="<|endoftext|>", eos_token="<|im_end|>"
     )
     fast.chat_template = template
