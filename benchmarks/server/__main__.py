@@ -39,7 +39,6 @@ from semcache.interfaces import Entry, Vector
 MODEL = "bench-model"
 THRESHOLD = 0.8
 UNIQUE = 8  # the length of the mark that begins each answer
-TMPFS = Path("/dev/shm")
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -271,8 +270,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--dir",
         type=Path,
-        default=TMPFS if TMPFS.is_dir() else Path(tempfile.gettempdir()),
-        help="where the stores lie: in memory by default, where there is such a folder",
+        default=Path(tempfile.gettempdir()),
+        help="where the stores lie: a disk, as in use, or /dev/shm to leave the disk out",
     )
     parser.add_argument("--out", type=Path, help="folder for the result (JSON)")
     args = parser.parse_args(argv)
