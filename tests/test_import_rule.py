@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "merging"}),
-    frozenset({"chat", "completion", "directives", "sections", "tally", "workers", "per_loop"}),
+    frozenset(
+        {"chat", "completion", "directives", "sections", "tally", "workers", "batches", "per_loop"}
+    ),
     frozenset({"sse", "answer_form"}),
     frozenset({"keys", "flight"}),
     frozenset({"interfaces", "render"}),
