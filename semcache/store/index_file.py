@@ -27,6 +27,7 @@ log = logging.getLogger("semcache.store")
 
 FORMAT = 1
 _HEADER_LIMIT = 64 << 20
+_CHECKSUM_LIMIT = 16
 _ABANDONED_AFTER_S = 3600.0
 
 
@@ -105,7 +106,7 @@ def load(path: Path, wanted: Stamp) -> tuple[VectorIndex, int] | None:
 
 
 def _read(file: BufferedReader, wanted: Stamp) -> tuple[VectorIndex, int]:
-    promised = int(file.readline(16), 16)
+    promised = file.readline(_CHECKSUM_LIMIT)
     line = file.readline(_HEADER_LIMIT)
     header = json.loads(line)
     if not isinstance(header, dict) or header["format"] != FORMAT:
@@ -131,7 +132,7 @@ def _read(file: BufferedReader, wanted: Stamp) -> tuple[VectorIndex, int]:
     text = part("u1", header["scope_bytes"]).tobytes()
     ids, vectors = part("<i8", count), part("<f4", count, dim)
     codes = [(at, part("<f4", 2, dim), part("u1", held)) for at, held in header["codes"]]
-    if checksum != promised:
+    if promised != b"%08x\n" % checksum:
         raise ValueError("damaged")
     scopes = text.decode().split("\n") if text else []
     packed = Packed(ids, vectors, scopes, header["counts"], codes)

@@ -86,6 +86,9 @@ def flip(at: float) -> Callable[[bytes], bytes]:
         lambda content: content[:-1],
         lambda content: content + b"x",
         lambda content: content.replace(b'"count": ', b'"count": 9', 1),
+        lambda content: b" " + content,
+        lambda content: content[:8] + b" " + content[8:],
+        lambda content: content[:8].upper() + b"\r" + content[8:],
         *(flip(at) for at in (0.0, 0.003, 0.01, 0.1, 0.5, 0.9, 1.0)),
     ],
 )
