@@ -58,7 +58,7 @@ def auc(positive: NDArray[np.float32], negative: NDArray[np.float32]) -> float:
 def embed(encoder: SentenceEncoder, texts: Sequence[str], name: str) -> NDArray[np.float32]:
     """Vectors (texts, dim), zero where a text exceeds the window."""
     rows = np.zeros((len(texts), encoder.dim), dtype=np.float32)
-    for begin in tqdm(range(0, len(texts), 64), desc=f"embed, {name}", leave=False):
+    for begin in tqdm(range(0, len(texts), 64), desc=f"embed, {name}", disable=None, leave=False):
         for at, one in enumerate(encoder.encode(texts[begin : begin + 64]), start=begin):
             if one.vector is not None:
                 rows[at] = one.vector
@@ -114,7 +114,7 @@ def of_length(encoder: SentenceEncoder, texts: Sequence[str]) -> list[str]:
 def question_ms(encoders: Encoders, texts: Sequence[str], rounds: int) -> dict[str, Any]:
     """Percentiles of one question on one thread, tokenizer included."""
     spent: dict[str, list[float]] = {name: [] for name in encoders}
-    for at in tqdm(range(rounds), desc="one question", leave=False):
+    for at in tqdm(range(rounds), desc="one question", disable=None, leave=False):
         for name, encoder in encoders.items():
             begun = time.perf_counter()
             encoder.encode([texts[at % len(texts)]])
@@ -146,7 +146,9 @@ def throughput(encoder: SentenceEncoder, texts: Sequence[str], total: int) -> di
 def batch_drift(encoder: SentenceEncoder, texts: Sequence[str]) -> float:
     """The largest difference in any component between a text's vector in a batch and alone."""
     together = embed(encoder, texts, "together")
-    alone = np.stack([embed_one(encoder, text) for text in tqdm(texts, desc="alone", leave=False)])
+    alone = np.stack(
+        [embed_one(encoder, text) for text in tqdm(texts, desc="alone", disable=None, leave=False)]
+    )
     return float(np.abs(together - alone).max())
 
 

@@ -5,7 +5,7 @@ Every response carries its own `id` and `created`; everything else of the answer
 
 from __future__ import annotations
 
-import os
+import random
 from typing import Any
 
 import orjson
@@ -22,7 +22,7 @@ def fresh_id(completion: Completion) -> str:
     prefix, dash, _ = str(completion.wire.get("id") or "").partition("-")
     if not dash or len(prefix) > 16:
         prefix = "cmpl" if completion.is_text else "chatcmpl"
-    return f"{prefix}-{os.urandom(12).hex()}"
+    return f"{prefix}-{random.getrandbits(96):024x}"
 
 
 class Rendered:

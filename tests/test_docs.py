@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
 
 from semcache import cli
 from semcache.cag.settings import CagSettings
@@ -88,7 +89,8 @@ def test_every_route_is_documented(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     cache = SemCache(store=store, embedder=SentenceEncoder.open())
     app = build_app(Serving(cache=cache, tenant_of=lambda key: key, model="m"))
-    for route in app.routes:
+    assert isinstance(app.rest, Starlette)
+    for route in app.rest.routes:
         path = getattr(route, "path", "").replace(":path", "")
         assert f"`{path}`" in README or f" {path}`" in README, path
     cache._close_leaves()

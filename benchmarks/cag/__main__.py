@@ -145,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         try:
             rows = [
                 measure_length(length, plain, args.runs, args.max_tokens)
-                for length in tqdm(args.lengths, desc="lengths")
+                for length in tqdm(args.lengths, desc="lengths", disable=None)
             ]
         finally:
             plain.close()

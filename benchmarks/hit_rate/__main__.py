@@ -42,7 +42,7 @@ CURVE = tuple(round(0.5 + 0.01 * step, 2) for step in range(51))
 async def store_all(cache: SemCache, cases: Sequence[Case]) -> int:
     """Put every stored question once, each with an answer that names it."""
     questions = sorted({case.stored for case in cases if case.stored is not None})
-    progress = tqdm(total=len(questions), desc="storing", unit="q")
+    progress = tqdm(total=len(questions), desc="storing", disable=None, unit="q")
     gate = asyncio.Semaphore(32)
 
     async def put(question: str) -> None:
@@ -62,7 +62,7 @@ async def ask_all(cache: SemCache, cases: Sequence[Case]) -> tuple[list[Hit | Mi
     """Ask every case through the front door, one at a time; decisions and latencies in ms."""
     decisions: list[Hit | Miss] = []
     latencies: list[float] = []
-    for case in tqdm(cases, desc="asking", unit="q"):
+    for case in tqdm(cases, desc="asking", disable=None, unit="q"):
         request = text_request(case.asked, tenant="bench", model="bench")
         started = time.perf_counter()
         reply = await cache.ask(request, ONLY_IF_CACHED)
@@ -80,7 +80,7 @@ def look_around(cache: SemCache, cases: Sequence[Case], k: int) -> list[Found]:
     if layers.embedder is None:
         raise RuntimeError("this benchmark needs an encoder")
     found: list[Found] = []
-    for case in tqdm(cases, desc="neighbours", unit="q"):
+    for case in tqdm(cases, desc="neighbours", disable=None, unit="q"):
         key = request_key(text_request(case.asked, tenant="bench", model="bench"))
         exact = layers.store.get(key.exact)
         candidates: list[Candidate] = [] if exact is None else [Candidate(exact, 1.0)]

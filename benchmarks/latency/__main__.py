@@ -173,7 +173,7 @@ async def measure(args: argparse.Namespace) -> dict[str, Any]:
     sizes: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(dir=args.dir, prefix="semcache-latency-") as folder:
         encoders = {} if args.no_encoder else open_encoders(args.sides, Path(folder) / "models")
-        progress = tqdm(args.sizes, desc="sizes")
+        progress = tqdm(args.sizes, desc="sizes", disable=None)
         for size in progress:
             progress.set_postfix_str(f"filling {size:,}")
             bench = Bench(args, size, Path(folder) / str(size))

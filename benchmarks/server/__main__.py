@@ -2,7 +2,8 @@
 
 Both hold the same entries under the same vectors, use the same encoder, and are asked the same by a
 load generator in a process of its own, over kept connections on the loopback. Each server runs
-alone while it is asked; the two take turns at every task. A semantic request is a wording that
+alone while it is asked; they take turns at every task. A third server says the same to all: what
+even it takes is the machine's. A semantic request is a wording that
 nobody has asked before. Whether the answer was the right one is counted, not assumed: entries are
 generated, so some lie close together.
 """
@@ -30,6 +31,7 @@ import yaml
 from tqdm import tqdm
 
 from benchmarks.generated import Question, questions
+from benchmarks.server import floor
 from semcache.assembly import build
 from semcache.chat import text_request
 from semcache.completion import text_completion_of
@@ -53,16 +55,18 @@ class Task:
 
 
 TASKS = (
-    Task("exact, 1 connection", "exact", 1, ("chat", "get", "peer")),
-    Task("exact, 32 connections", "exact", 32, ("chat", "stream", "get", "peer")),
+    Task("exact, 1 connection", "exact", 1, ("chat", "get", "peer", "floor")),
+    Task("exact, 32 connections", "exact", 32, ("chat", "stream", "get", "peer", "floor")),
     Task("semantic, 1 connection", "semantic", 1, ("chat", "peer")),
     Task("semantic, 32 connections", "semantic", 32, ("chat", "peer")),
 )
+OURS = ("chat", "stream", "get")
 NAMES = {
     "chat": "semcache /v1/chat/completions",
     "stream": "semcache, streamed",
     "get": "semcache /get",
     "peer": "GPTCache server /get",
+    "floor": "the same bytes for all",
 }
 
 
@@ -94,7 +98,7 @@ def fill(folder: Path, config: Path, entries: Sequence[Question]) -> None:
     if embedder is None:
         raise RuntimeError("this benchmark needs an encoder")
     vectors: list[Vector] = []
-    for begin in tqdm(range(0, len(entries), 64), desc="encoding"):
+    for begin in tqdm(range(0, len(entries), 64), desc="encoding", disable=None):
         some = [one.stored for one in entries[begin : begin + 64]]
         vectors += [one.vector for one in embedder.encode(some) if one.vector is not None]
     tenant = assembled.tenant_of("")
@@ -168,6 +172,11 @@ def body_of(side: str, text: str) -> dict[str, Any]:
     return {**body, "stream": True} if side == "stream" else body
 
 
+def expected(side: str, question: Question) -> str:
+    """What a right response holds."""
+    return floor.BODY.decode() if side == "floor" else question.answer[:UNIQUE]
+
+
 def load(
     side: str, port: int, task: Task, asked: Sequence[Question], seconds: float
 ) -> dict[str, Any]:
@@ -178,7 +187,7 @@ def load(
         "connections": task.connections,
         "path": "/get" if side in {"get", "peer"} else "/v1/chat/completions",
         "shots": [
-            [body_of(side, one.stored if exact else one.asked), one.answer[:UNIQUE]]
+            [body_of(side, one.stored if exact else one.asked), expected(side, one)]
             for one in asked
         ],
         "rounds": 100 if exact else 1,
@@ -218,15 +227,16 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=args.dir)))
         config = write_config(folder, args.entries)
         fill(folder, config, entries)
-        ours, peers = free_port(), free_port()
-        ports = {"chat": ours, "stream": ours, "get": ours, "peer": peers}
+        ours, peers, echo = free_port(), free_port(), free_port()
+        ports = {"chat": ours, "stream": ours, "get": ours, "peer": peers, "floor": echo}
         own = ["semcache_server", "-s", "127.0.0.1", "-p", str(ours), "-f", str(config)]
         peer = ["benchmarks.server.peer", "--folder", str(folder), "--port", str(peers)]
         peer += ["--threshold", str(THRESHOLD), "--threads", str(args.threads)]
         stack.enter_context(running(own, ours))
         stack.enter_context(running(peer, peers))
+        stack.enter_context(running(["benchmarks.server.floor", "--port", str(echo)], echo))
         laps = [(task, side) for task in TASKS for side in task.sides]
-        for task, side in tqdm(laps, desc="asking"):
+        for task, side in tqdm(laps, desc="asking", disable=None):
             if task.kind == "exact":
                 asked: Sequence[Question] = entries[:200]
                 load(side, ports[side], task, asked, 0.5)  # into memory, where there is one
@@ -256,7 +266,7 @@ def show(result: dict[str, Any]) -> None:
             print(
                 f"{task:26}{NAMES[side]:31}{one['per_s']:9.0f}{one['p50']:9.3f}{one['p95']:9.3f}"
                 f"{one['p99']:9.3f}{one['right']:8.1%}{one['failed']:8d}"
-                f"{'' if side == 'peer' else f'  ×{times:.1f}'}"
+                f"{f'  ×{times:.1f}' if side in OURS else ''}"
             )
     print(f"\nin {result['dir']}; load {result['load_1m']} on {result['cores']} cores\n")
 

@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -14,6 +15,9 @@ from semcache.assembly import Assembled, build
 from semcache.config import Config, default_config
 from semcache.errors import ConfigError, SemcacheError
 from semcache_server.app import Serving, build_app
+from semcache_server.listening import uvicorn_config
+
+_COULD_NOT_LISTEN = 3
 
 
 def parser() -> argparse.ArgumentParser:
@@ -91,15 +95,18 @@ def serve(assembled: Assembled, cache_file_key: str) -> None:
         max_body_bytes=server.max_body_bytes,
         cache_file_key=cache_file_key,
     )
-    uvicorn.run(
+    listening = uvicorn_config(
         build_app(serving),
         host=server.host,
         port=server.port,
         log_level=server.log_level,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=server.shutdown_grace_s,
+        shutdown_grace_s=server.shutdown_grace_s,
     )
+    listener = uvicorn.Server(listening)
+    with suppress(KeyboardInterrupt):
+        listener.run()
+    if not listener.started:
+        sys.exit(_COULD_NOT_LISTEN)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -25,6 +25,7 @@ from semcache_server.wire import (
     EVENT_STREAM,
     JSON,
     PRIVATE,
+    UNEXPECTED,
     ASGIScope,
     ClientGone,
     Receive,
@@ -62,6 +63,9 @@ class Answering:
             await respond_error(send, error)
         except ClientGone:
             return
+        except Exception:
+            await respond_error(send, SemcacheError(UNEXPECTED))
+            raise
 
     def _plan(self, scope: ASGIScope, body: bytes) -> Plan:
         request = ChatRequest.from_wire(

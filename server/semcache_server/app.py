@@ -25,7 +25,8 @@ from semcache.errors import SemcacheError
 from semcache_server.answering import Answering, bearer_key
 from semcache_server.embeddings import Embeddings
 from semcache_server.legacy import Legacy
-from semcache_server.wire import ASGIScope, respond_error
+from semcache_server.listening import ASGIApp, Front
+from semcache_server.wire import UNEXPECTED, ASGIScope, respond_error
 
 log = logging.getLogger("semcache.server")
 
@@ -59,8 +60,8 @@ class Readiness:
         self.ready = False
 
 
-def build_app(serving: Serving) -> Starlette:
-    """The ASGI application."""
+def build_app(serving: Serving) -> Front:
+    """The ASGI application; its `rest` is the Starlette application with all routes."""
     readiness = Readiness()
     legacy = Legacy(
         cache=serving.cache,
@@ -69,9 +70,12 @@ def build_app(serving: Serving) -> Starlette:
         max_body_bytes=serving.max_body_bytes,
         file_key=serving.cache_file_key,
     )
+    answering: dict[str, ASGIApp] = {
+        "/v1/chat/completions": _answering(serving, "chat"),
+        "/v1/completions": _answering(serving, "completion"),
+    }
     routes = [
-        Route("/v1/chat/completions", _answering(serving, "chat"), methods=["POST"]),
-        Route("/v1/completions", _answering(serving, "completion"), methods=["POST"]),
+        *(Route(path, app, methods=["POST"]) for path, app in answering.items()),
         Route("/v1/models", _models(serving), methods=["GET"]),
         Route("/v1/models/{name:path}", _model(serving), methods=["GET"]),
         Route("/healthz", _healthz, methods=["GET"]),
@@ -91,7 +95,7 @@ def build_app(serving: Serving) -> Starlette:
             max_body_bytes=serving.max_body_bytes,
         )
         routes.append(Route("/v1/embeddings", embeddings, methods=["POST"]))
-    return Starlette(
+    rest = Starlette(
         routes=routes,
         lifespan=_lifespan(serving, readiness),
         exception_handlers={
@@ -100,6 +104,7 @@ def build_app(serving: Serving) -> Starlette:
             Exception: _unexpected,
         },
     )
+    return Front(answering, rest)
 
 
 def _answering(serving: Serving, kind: Any) -> Answering:
@@ -189,7 +194,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    return _ErrorResponse(SemcacheError("The server met an unexpected error; its log says more."))
+    return _ErrorResponse(SemcacheError(UNEXPECTED))
 
 
 class _ErrorResponse(Response):

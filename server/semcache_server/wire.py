@@ -22,6 +22,8 @@ JSON: tuple[bytes, bytes] = (b"content-type", b"application/json")
 EVENT_STREAM: tuple[bytes, bytes] = (b"content-type", b"text/event-stream; charset=utf-8")
 PRIVATE: tuple[bytes, bytes] = (b"cache-control", b"private, no-store")
 
+UNEXPECTED = "The server met an unexpected error; its log says more."
+
 _DRAINED = 8
 
 

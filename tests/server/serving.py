@@ -20,6 +20,7 @@ from semcache.keys import tenant_of
 from semcache.policy import PolicySettings
 from semcache.store import LocalStore
 from semcache_server.app import Serving, build_app
+from semcache_server.listening import uvicorn_config
 
 SECRET = b"s" * 32
 
@@ -45,8 +46,8 @@ def serving(
         **options,
     )
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        build_app(serving), log_level="error", access_log=False, timeout_graceful_shutdown=5
+    config = uvicorn_config(
+        build_app(serving), host="127.0.0.1", port=0, log_level="error", shutdown_grace_s=5
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
