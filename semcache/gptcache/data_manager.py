@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from semcache.errors import ConfigError, RequestError
+from semcache.errors import ConfigError, RequestError, StoreError
 from semcache.gptcache.entries import (
     Asked,
     Dependency,
@@ -267,7 +267,12 @@ class StoreDataManager(DataManager):  # type: ignore[misc]
         with self._closing:
             if self._closed:
                 return
-            self.store.flush()
+            try:
+                self.store.flush()
+            except StoreError:
+                if self._owns_store:
+                    raise
+                _LOG.debug("a borrowed store was closed by its owner before us")
             self._closed = True
             if self._owns_store:
                 self.store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from gptcache.manager.scalar_data.base import Answer, CacheData, DataType, Quest
 from gptcache.processor.post import nop
 from gptcache.similarity_evaluation import NumpyNormEvaluation
 
-from semcache.errors import EmbeddingError, RequestError
+from semcache.errors import EmbeddingError, RequestError, StoreError
 from semcache.gptcache import StoreDataManager
+from semcache.store import LocalStore
 from tests.gptcache.memory_store import MemoryStore
 from tests.gptcache.plane import DIM, OpenStore, cache_over, embed, only
 
@@ -174,6 +176,16 @@ def test_a_borrowed_store_stays_open() -> None:
     store = MemoryStore()
     StoreDataManager(store, embedder="plane", owns_store=False).close()
     assert (store.flushed, store.closed) == (1, 0)
+
+
+def test_a_borrowed_store_may_be_closed_first(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path, dim=2, embedder="plane")
+    manager = StoreDataManager(store, embedder="plane", owns_store=False)
+    store.close()
+    manager.close()
+    owner = StoreDataManager(store, embedder="plane")
+    with pytest.raises(StoreError, match="closed"):
+        owner.close()
 
 
 def test_flush_reaches_the_store() -> None:
