@@ -13,7 +13,7 @@ ACTIONS = (
     "renew", "cancel", "replace", "transfer", "order", "return", "insure", "register", "repair",
     "collect", "postpone", "pay for", "give back", "sign for", "pass on", "ask for", "look after",
     "complain about", "get a refund for", "get a copy of", "get help with", "find a seller of",
-    "change the name on", "read the terms of",
+    "change the name on", "read the terms of", "compare prices for", "write a review of",
 )  # fmt: skip
 THINGS = (
     "library card", "parking permit", "fishing licence", "bus pass", "gas meter", "rental car",
