@@ -78,7 +78,7 @@ def build(config: Config, progress: Progress = _silent) -> Assembled:
         store = open_store(config, embedder)
         undo.callback(store.close)
         upstream = _open_upstream(config)
-        engine = _open_engine(config, directory, progress)
+        engine = _open_engine(config, directory, embedder, progress)
         if engine is not None:
             store.expire_knowledge(engine.name, engine.knowledge_digest, time.time())
         undo.pop_all()
@@ -174,7 +174,9 @@ def open_embedder(config: Config, progress: Progress = _silent) -> Embedder | No
     return embedder
 
 
-def _open_engine(config: Config, directory: Path, progress: Progress) -> CagEngine | None:
+def _open_engine(
+    config: Config, directory: Path, embedder: Embedder | None, progress: Progress
+) -> CagEngine | None:
     if "cag" not in config.engines:
         return None
     folder = config.cag.knowledge
@@ -182,7 +184,7 @@ def _open_engine(config: Config, directory: Path, progress: Progress) -> CagEngi
         raise ConfigError(f"The knowledge folder {folder} does not exist, or is not a folder.")
     from semcache.cag.engine import CagEngine
 
-    engine = CagEngine(config.cag, data_dir=directory)
+    engine = CagEngine(config.cag, data_dir=directory, embedder=embedder)
     engine.load(progress)
     return engine
 

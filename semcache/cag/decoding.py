@@ -15,6 +15,7 @@ from torch import Tensor
 from semcache.cag.conversation import Conversation
 from semcache.cag.detokenize import Detokenizer
 from semcache.cag.events import Begun, Done, Ended, Event, Said, TokenScore
+from semcache.cag.loops import is_loop
 from semcache.cag.model import LanguageModel
 from semcache.cag.options import Options
 from semcache.cag.plain_format import PLAIN_STOP
@@ -46,6 +47,8 @@ class Choice:
         self._logprobs = options.logprobs
         self._stops = StopStrings([*options.stops, PLAIN_STOP] if plain else options.stops)
         self._leading_blank = plain
+        self._ends_loops = options.end_loops and not options.temperature
+        self._tokens: list[int] = []
         self._scores: list[TokenScore] = []
         self._text = Detokenizer(model.tokenizer)
 
@@ -65,9 +68,12 @@ class Choice:
         text, met = self._stops.push(self._shown(self._text.push(self.token)))
         if text:
             yield self._said(text)
+        self._tokens.append(self.token)
         if met:
             self.ended = Ended(self.index, "stop")
             yield self.ended
+        elif self._ends_loops and is_loop(self._tokens):
+            yield from self._end("stop")
         elif self.generated >= budget:
             yield from self._end("length")
 
@@ -139,12 +145,12 @@ class Answering:
         self._tell(error)
 
     def _run(self) -> Iterator[bool]:
-        prompt = self._reading.prompts.ids(self._conversation)
-        self._check(prompt)
+        part = self._reading.part_for(self._conversation)
+        prompt = part.prompts.ids(self._conversation)
+        self._check(prompt, len(part.prompts.prefix_ids))
         budget = min(self._options.max_tokens, self._model.window - len(prompt))
-        prefix = self._reading.prefix
-        reused = self._sharing.usable(self._reading.shared(prompt), prefix)
-        cache = self._sharing.begin(prefix, reused)
+        reused = self._sharing.usable(part.shared(prompt), part.prefix)
+        cache = self._sharing.begin(part.prefix, reused)
         logits: Tensor | None = None
         for chunk in self._reading.chunks(prompt[reused:]):
             if logits is not None:
@@ -181,12 +187,12 @@ class Answering:
             if not self._tell(event):
                 self.cancelled = True
 
-    def _check(self, prompt: list[int]) -> None:
+    def _check(self, prompt: list[int], knowledge: int) -> None:
         window = self._model.window
         if len(prompt) >= window:
             raise ContextLengthExceeded(
-                f"The prompt has {len(prompt):,} tokens, {len(self._reading.prompts.prefix_ids):,} "
-                f"of them knowledge; the model's window of {window:,} must also hold the answer. "
+                f"The prompt has {len(prompt):,} tokens, {knowledge:,} of them knowledge; the "
+                f"model's window of {window:,} must also hold the answer. "
                 "Shorten the conversation.",
                 param="messages",
             )

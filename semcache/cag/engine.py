@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from semcache.cag.conversation import conversation_of
+from semcache.cag.conversation import Conversation, conversation_of
 from semcache.cag.decoding import Answering
 from semcache.cag.events import Done, Event
 from semcache.cag.identity import digest_of
@@ -26,10 +26,12 @@ from semcache.cag.reader import KnowledgeReader
 from semcache.cag.reading import Reading
 from semcache.cag.scheduler import Scheduler
 from semcache.cag.settings import CagSettings, default_cache_dir
+from semcache.cag.spelling_out import spelt_out
 from semcache.cag.wire import WireForm
 from semcache.chat import ChatRequest
 from semcache.completion import Chunk
 from semcache.errors import AnswerError, EngineError, RequestError
+from semcache.interfaces import Embedder
 from semcache.keys import Source
 
 log = logging.getLogger("semcache.cag")
@@ -52,7 +54,8 @@ class CagEngine:
     """A model, its knowledge, and the thread that both live on.
 
     `data_dir` keeps the prefixes, `cache_dir` the converted models (by default
-    `settings.default_cache_dir`). `load` before use; `close` or `aclose` at the end.
+    `settings.default_cache_dir`). `embedder`, which stays the caller's, chooses the passages that
+    a question attends to. `load` before use; `close` or `aclose` at the end.
     """
 
     name = "cag"
@@ -63,11 +66,13 @@ class CagEngine:
         *,
         data_dir: Path,
         cache_dir: Path | None = None,
+        embedder: Embedder | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._data_dir = data_dir
         self._cache_dir = default_cache_dir() if cache_dir is None else cache_dir
+        self._embedder = embedder
         self._clock = clock
         self._names = frozenset(settings.served_names)
         self._changing = threading.Lock()
@@ -84,12 +89,15 @@ class CagEngine:
             if self._state is not None:
                 return
             settings = self._settings
+            chooser = "" if self._embedder is None else self._embedder.fingerprint
             scheduler = Scheduler(max_active=settings.max_active, max_queued=settings.max_queued)
             try:
                 loaded = scheduler.call(
-                    lambda: load(settings, self._cache_dir, self._clock(), tell)
+                    lambda: load(settings, self._cache_dir, self._clock(), tell, chooser)
                 )
-                reader = KnowledgeReader(settings, loaded, scheduler, self._data_dir)
+                reader = KnowledgeReader(
+                    settings, loaded, scheduler, self._data_dir, self._embedder
+                )
                 reading = reader.read(reader.documents(), tell)
             except BaseException:
                 scheduler.close()
@@ -147,7 +155,7 @@ class CagEngine:
             state.loaded.model,
             state.loaded.sharing,
             state.reading,
-            conversation_of(request),
+            self._conversation(request),
             options,
             _teller(asyncio.get_running_loop(), events),
         )
@@ -174,6 +182,10 @@ class CagEngine:
         state, self._state = self._state, None
         if state is not None:
             state.scheduler.close()
+
+    def _conversation(self, request: ChatRequest) -> Conversation:
+        conversation = conversation_of(request)
+        return spelt_out(conversation) if self._settings.spell_out else conversation
 
     def _wire_form(self, request: ChatRequest, options: Options, state: _Ready) -> WireForm:
         prefix = "chatcmpl" if request.kind == "chat" else "cmpl"

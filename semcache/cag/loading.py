@@ -19,7 +19,7 @@ from semcache.cag.sharing import Sharing
 
 Progress: TypeAlias = Callable[[str], None]
 
-_ANSWERS = "semcache-cag-1"
+_ANSWERS = "semcache-cag-2"
 """Changes whenever the engine would answer the same question differently."""
 
 
@@ -33,10 +33,13 @@ class Loaded:
     fingerprint: str
 
 
-def load(settings: CagSettings, cache_dir: Path, now: float, progress: Progress) -> Loaded:
+def load(
+    settings: CagSettings, cache_dir: Path, now: float, progress: Progress, embedder: str = ""
+) -> Loaded:
     """Load on this thread, which must be the one that uses the model. Raises ConfigError.
 
-    `now` is the date that a chat template may show, in Unix seconds.
+    `now` is the date that a chat template may show, in Unix seconds. `embedder` is the fingerprint
+    of the encoder that chooses passages, if one does.
     """
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)  # of this thread: OpenMP counts per thread
@@ -48,11 +51,11 @@ def load(settings: CagSettings, cache_dir: Path, now: float, progress: Progress)
         model=model,
         sharing=choose_sharing(model),
         chat_format=ChatFormat(model.tokenizer, today),
-        fingerprint=_fingerprint(model, settings),
+        fingerprint=_fingerprint(model, settings, embedder),
     )
 
 
-def _fingerprint(model: LanguageModel, settings: CagSettings) -> str:
+def _fingerprint(model: LanguageModel, settings: CagSettings, embedder: str) -> str:
     facts = (
         _ANSWERS,
         *asdict(model.identity).values(),
@@ -60,5 +63,8 @@ def _fingerprint(model: LanguageModel, settings: CagSettings) -> str:
         str(model.window),
         settings.instruction,
         str(settings.max_tokens),
+        f"{embedder} {settings.passage_tokens}" if settings.passages and embedder else "",
+        str(settings.spell_out),
+        str(settings.end_loops),
     )
     return digest_of(*(fact.encode() for fact in facts))

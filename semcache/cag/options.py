@@ -36,6 +36,7 @@ class Options:
     seed: int
     stops: tuple[str, ...]
     logprobs: int | None
+    end_loops: bool = False
 
 
 def read_options(request: ChatRequest, settings: CagSettings) -> Options:
@@ -59,6 +60,7 @@ def read_options(request: ChatRequest, settings: CagSettings) -> Options:
         seed=secrets.randbits(63) if seed is None else seed,
         stops=_stops(given.get("stop", ())),
         logprobs=_logprobs(given, request.kind),
+        end_loops=settings.end_loops,
     )
 
 

@@ -80,8 +80,11 @@ class PrefixFolder:
             return None
         return layers
 
-    def save(self, header: PrefixHeader, prefix: Prefix) -> Path | None:
-        """Write the file, durable when this returns; None, and a log line, where it cannot be."""
+    def save(self, header: PrefixHeader, prefix: Prefix, beside: int = 0) -> Path | None:
+        """Write the file, durable when this returns; None, and a log line, where it cannot be.
+
+        `beside`: how many files belong together and must all stay.
+        """
         path = self.path_of(header)
         making = self._folder / f".{header.digest()}-{secrets.token_hex(4)}.tmp"
         try:
@@ -89,7 +92,7 @@ class PrefixFolder:
             _write(making, header, prefix)
             making.replace(path)
             _sync(self._folder)
-            self._prune(path)
+            self._prune(path, self._kept + beside)
         except (OSError, SafetensorError) as error:
             log.warning("the prefix cannot be saved, the next start reads it anew: %s", error)
             return None
@@ -98,13 +101,13 @@ class PrefixFolder:
                 making.unlink(missing_ok=True)
         return path
 
-    def _prune(self, current: Path) -> None:
+    def _prune(self, current: Path, kept: int) -> None:
         newest_first = sorted(
             (path for path in self._folder.iterdir() if _OURS.fullmatch(path.name)),
             key=lambda path: (path == current, path.stat().st_mtime),
             reverse=True,
         )
-        for path in newest_first[self._kept :]:
+        for path in newest_first[kept:]:
             path.unlink(missing_ok=True)
         now = current.stat().st_mtime
         for path in self._folder.iterdir():

@@ -53,6 +53,10 @@ class ChatFormat:
             ) from None
         return self._bos + self._tokenised(rendered, mark)
 
+    def count(self, text: str) -> int:
+        """The tokens of a text by itself."""
+        return len(self._encode(text, plain=True))
+
     def _messages(self, system: str, turns: Sequence[Turn]) -> list[dict[str, str]]:
         messages = [{"role": turn.role, "content": turn.text} for turn in turns]
         if not system:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from semcache.cag.choosing import Chooser
+from semcache.cag.conversation import Conversation
 from semcache.cag.knowledge import Knowledge
 from semcache.cag.model import LanguageModel
 from semcache.cag.prefix import Prefix, shared_length
@@ -16,18 +18,33 @@ from semcache.errors import KnowledgeTooLarge
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """One state of the knowledge. Swapped whole; requests keep the one that they began with."""
+class Part:
+    """What one prefix holds: all of the knowledge, one passage of it, or nothing."""
 
-    knowledge: Knowledge
     prompts: Prompts
     prefix: Prefix | None
-    chunk_tokens: int
-    plain: bool
 
     def shared(self, prompt: Sequence[int]) -> int:
         """How many leading tokens of a prompt are the prefix's."""
         return shared_length(prompt, self.prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One state of the knowledge. Swapped whole; requests keep the one that they began with.
+
+    Without a chooser there is one part.
+    """
+
+    knowledge: Knowledge
+    parts: tuple[Part, ...]
+    chooser: Chooser | None
+    chunk_tokens: int
+    plain: bool
+
+    def part_for(self, conversation: Conversation) -> Part:
+        """The part that a conversation's last question is answered from."""
+        return self.parts[0 if self.chooser is None else self.chooser.nearest(conversation)]
 
     def chunks(self, ids: Sequence[int]) -> Iterator[Sequence[int]]:
         """The tokens in pieces for one forward pass each."""

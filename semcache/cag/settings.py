@@ -11,10 +11,7 @@ from typing import Literal
 from semcache.errors import ConfigError
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"
-DEFAULT_INSTRUCTION = (
-    "Answer the question from the documents below. "
-    "Be short: give the fact that was asked for, in a sentence or two."
-)
+DEFAULT_INSTRUCTION = "Answer the question from the documents below."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +30,12 @@ class CagSettings:
 
     `prefix_dtype` "exact" saves keys and values as the model computes them, "float16" in half
     the space of float32. `prefixes_kept` is how many saved prefixes stay on disk.
+
+    `passages`: documents are read in passages of at most `passage_tokens`, each with a prefix of
+    its own, and a question is answered from the nearest one; needs the cache's encoder. Without it
+    all documents are one prefix. `spell_out`: see `spelling_out`. Both help small models: switch
+    them off for a model that is large enough. `end_loops`: a greedy answer that repeats itself is
+    ended (`loops`).
     """
 
     model: str = DEFAULT_MODEL
@@ -52,6 +55,10 @@ class CagSettings:
     prefill_chunk: int = 128
     prefix_dtype: Literal["exact", "float16"] = "exact"
     prefixes_kept: int = 3
+    passages: bool = True
+    passage_tokens: int = 256
+    spell_out: bool = True
+    end_loops: bool = True
 
     def __post_init__(self) -> None:
         for field in fields(self):

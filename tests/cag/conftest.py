@@ -11,6 +11,7 @@ import torch
 
 from semcache.cag.engine import CagEngine
 from semcache.cag.settings import CagSettings
+from semcache.interfaces import Embedder
 from tests.cag.tiny_models import write_documents, write_model
 
 MakeEngine: TypeAlias = Callable[..., CagEngine]
@@ -50,7 +51,7 @@ def make_engine(tmp_path: Path, tiny_llama: Path, knowledge: Path) -> Iterator[M
     """Loaded engines that are closed at the end; the tiny Llama unless told otherwise."""
     made: list[CagEngine] = []
 
-    def make(**settings: Any) -> CagEngine:
+    def make(embedder: Embedder | None = None, **settings: Any) -> CagEngine:
         given = {
             "model": str(tiny_llama),
             "names": ("tiny",),
@@ -61,7 +62,12 @@ def make_engine(tmp_path: Path, tiny_llama: Path, knowledge: Path) -> Iterator[M
             "prefill_chunk": 16,
             **settings,
         }
-        engine = CagEngine(CagSettings(**given), data_dir=tmp_path / "data", cache_dir=tmp_path)
+        engine = CagEngine(
+            CagSettings(**given),
+            data_dir=tmp_path / "data",
+            cache_dir=tmp_path,
+            embedder=embedder,
+        )
         made.append(engine)
         engine.load()
         return engine

@@ -59,7 +59,7 @@ async def test_its_answer_is_that_of_the_library_without_any_cache(
 ) -> None:
     oracle = Oracle(model_folder)
     question = "What was wrong with the kettle?"
-    prompts = engine._ready().reading.prompts
+    prompts = engine._ready().reading.parts[0].prompts
     ids = prompts.ids(Conversation("", (Turn("user", question),)))
     answer, reason = oracle.greedy(ids, 6)
     completion = await ask(engine, request(question, max_tokens=6))

@@ -38,7 +38,7 @@ def _pieces(chunks: list[Chunk]) -> list[Any]:
 
 
 def _prefix_bytes(engine: CagEngine) -> list[bytes]:
-    prefix = engine._ready().reading.prefix
+    prefix = engine._ready().reading.parts[0].prefix
     assert prefix is not None
     return [part.numpy().tobytes() for layer in prefix.layers for part in layer]
 

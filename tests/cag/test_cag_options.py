@@ -53,7 +53,7 @@ def test_the_given_values_arrive() -> None:
         logprobs=True,
         top_logprobs=2,
     )
-    assert options == Options(3, 6, 1.0, 0.5, 1.0, -1.0, {7: -100.0}, -4, ("a", "b"), 2)
+    assert options == Options(3, 6, 1.0, 0.5, 1.0, -1.0, {7: -100.0}, -4, ("a", "b"), 2, True)
     assert _options(stop="x").stops == ("x",)
     assert _options(logprobs=True).logprobs == 0
     assert _options(logprobs=False).logprobs is None
