@@ -41,7 +41,7 @@ class PolicySection:
     """`policy:` — what may be served and stored. See `policy.PolicySettings`."""
 
     guards: tuple[str, ...] = ("numbers", "negation")
-    candidates: int = 4
+    candidates: int = 5
     max_unknown_share: float = 0.2
     max_temperature: float = 0.0
     ttl_s: float | None = None

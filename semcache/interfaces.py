@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from semcache.chat import ChatRequest
 from semcache.completion import Chunk, Completion
 from semcache.keys import Scope, Source
+from semcache.sketch import Sketch
 
 Vector: TypeAlias = NDArray[np.float32]
 Tier = Literal["exact", "semantic"]
+State = Literal["", "quarantined"]
 
 
 # ----------------------------------------------------------------------------- what is stored
@@ -35,7 +37,7 @@ class Entry:
     replaces the first. `question` is None for an entry that may be matched exactly only, and so is
     `embedder` (the fingerprint of the encoder that made its vector). `expires_at` None: never.
     `cost_s` is what the answer cost to make, in seconds. `hits` and `used_at` lag behind by the
-    store's flush interval.
+    store's flush interval. What is quarantined is kept and never served.
     """
 
     key: str
@@ -49,14 +51,26 @@ class Entry:
     id: int = 0
     hits: int = 0
     used_at: float = 0.0
+    state: State = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A stored entry and the cosine of its question with the one asked."""
+    """A stored entry and the cosine of its question with the one asked.
+
+    `sketch` is of that question; None where it has none, or the store was opened without. `alias`
+    is the other question that was nearer than the entry's own, if one was (`Store.add_alias`).
+    """
 
     entry: Entry
     similarity: float
+    sketch: Sketch | None = None
+    alias: str | None = None
+
+    @property
+    def question(self) -> str:
+        """The stored question that `similarity` and `sketch` are of."""
+        return self.entry.question or "" if self.alias is None else self.alias
 
 
 # ------------------------------------------------------------------------------- what is decided
@@ -64,21 +78,26 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """The cache answers."""
+    """The cache answers. `score` is the verifier's, where one judged."""
 
     entry: Entry
     tier: Tier
     similarity: float
     threshold: float
     reason: str
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """The cache has no answer that may be served; `nearest` is the best cosine seen, if any."""
+    """The cache has no answer that may be served; `nearest` is the best cosine seen, if any.
+
+    `score` is the best that the verifier gave, where one judged.
+    """
 
     reason: str
     nearest: float | None = None
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +119,15 @@ class Encoded:
 
     `vector` has shape (dim,), unit length, or is None where the text must not be matched:
     `tokens` exceed the window (`truncated`). `unknown_share` is the share of the text's tokens
-    that the vocabulary does not know, 0..1.
+    that the vocabulary does not know, 0..1. `sketch` is None for a text of more than
+    `sketch.MAX_TOKENS` tokens, and of an encoder that was opened without.
     """
 
     vector: Vector | None
     tokens: int
     truncated: bool
     unknown_share: float
+    sketch: Sketch | None = None
 
 
 class Embedder(Protocol):
@@ -137,7 +158,10 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoreStats:
-    """Sizes of a store. `bytes` counts completions, questions and vectors, not the file."""
+    """Sizes of a store.
+
+    `bytes` counts completions, questions, vectors and sketches, not the file.
+    """
 
     entries: int
     vectors: int
@@ -265,9 +289,22 @@ class Verdict:
     features: Mapping[str, float] = field(default_factory=dict)
 
 
-class Verifier(Protocol):
-    """Judges whether a candidate's answer is right for a question."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The question in hand, with what the encoder says of it."""
 
-    def judge(self, question: str, candidate: Candidate) -> Verdict:
-        """Pure; `score` is the probability that the cached answer is right, 0..1."""
+    question: str
+    vector: Vector
+    sketch: Sketch | None = None
+
+
+class Verifier(Protocol):
+    """Judges whether candidates' answers are right for a question."""
+
+    def judge(self, asked: Asked, candidates: Sequence[Candidate]) -> Sequence[Verdict]:
+        """One verdict for each candidate, in order. Pure and quick: it runs on every lookup.
+
+        Candidates come nearest first, and no two have the same answer. A verdict's `score` is the
+        probability that the cached answer is right, 0..1.
+        """
         ...

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from semcache import policy
 from semcache.completion import Completion
-from semcache.interfaces import Embedder, Encoded, Entry, Hit, Miss, Store, Vector, Verifier
+from semcache.interfaces import Asked, Embedder, Encoded, Entry, Hit, Miss, Store, Verifier
 from semcache.memory import Memory, Remembered
 from semcache.policy import PolicySettings
 from semcache.render import Rendered
@@ -103,8 +103,9 @@ class Layers:
         if unfit is not None or encoded.vector is None:
             decided.decision = Miss(unfit or "no vector")
             return
+        asked = Asked(question, encoded.vector, encoded.sketch)
         try:
-            decided.decision = self._nearest(look.plan, question, encoded.vector)
+            decided.decision = self._nearest(look.plan, asked)
         except Exception:
             self.failed("semantic")
             decided.decision = Miss("semantic error")
@@ -118,20 +119,23 @@ class Layers:
         elif look.exact != Miss("unknown"):
             decided.decision = look.exact
 
-    def _nearest(self, plan: Plan, question: str, vector: Vector) -> Hit | Miss:
-        """The nearest alone is read first: the others matter only where it is refused."""
+    def _nearest(self, plan: Plan, asked: Asked) -> Hit | Miss:
+        """The nearest alone is read first: the others matter only where it is refused.
+
+        A verifier sees them all: how near another answer is says much about the nearest one.
+        """
         most = self.settings.candidates
-        if self.choose is policy.first and most > 1:
-            decision = self._judged(plan, question, vector, 1)
+        if self.verifier is None and self.choose is policy.first and most > 1:
+            decision = self._judged(plan, asked, 1)
             near = decision.nearest if isinstance(decision, Miss) else None
             if near is None or near < self.settings.threshold:
                 return decision
-        return self._judged(plan, question, vector, most)
+        return self._judged(plan, asked, most)
 
-    def _judged(self, plan: Plan, question: str, vector: Vector, k: int) -> Hit | Miss:
+    def _judged(self, plan: Plan, asked: Asked, k: int) -> Hit | Miss:
         return policy.judge_semantic(
-            question,
-            self.store.search(plan.key.scope, vector, k),
+            asked,
+            self.store.search(plan.key.scope, asked.vector, k),
             self.clock(),
             plan.directives,
             self.settings,

@@ -20,7 +20,7 @@ from semcache import guards
 from semcache.chat import ChatRequest
 from semcache.completion import Completion
 from semcache.directives import Directives
-from semcache.interfaces import Candidate, Encoded, Entry, Hit, Miss, Verifier
+from semcache.interfaces import Asked, Candidate, Encoded, Entry, Hit, Miss, Verdict, Verifier
 
 _FINISHED = frozenset({"stop", "tool_calls", "function_call"})
 
@@ -34,7 +34,7 @@ class PolicySettings:
     """
 
     threshold: float = 0.6
-    candidates: int = 4
+    candidates: int = 5
     semantic: bool = True
     guards: tuple[str, ...] = ("numbers", "negation")
     max_unknown_share: float = 0.2
@@ -101,6 +101,8 @@ def judge_exact(entry: Entry | None, now: float, directives: Directives) -> Hit 
     """Decide on what was found under the exact key."""
     if entry is None:
         return Miss("unknown")
+    if entry.state:
+        return Miss(entry.state)
     stale = staleness(entry, now, directives)
     if stale is not None:
         return Miss(stale)
@@ -128,7 +130,7 @@ def first(candidates: Sequence[Candidate]) -> Candidate:
 
 
 def judge_semantic(
-    question: str,
+    asked: Asked,
     candidates: Sequence[Candidate],
     now: float,
     directives: Directives,
@@ -138,24 +140,68 @@ def judge_semantic(
 ) -> Hit | Miss:
     """Serve one of the candidates that nothing refuses; candidates come nearest first.
 
-    A miss gives the reason of the nearest candidate's refusal.
+    A verifier sees at once all that the guards leave, the nearest of each answer; of what it
+    allows, the most probable answers. A miss gives the reason of the nearest one's refusal.
     """
     if not candidates:
         return Miss("no neighbour")
-    allowed: list[Candidate] = []
-    refused: list[str] = []
+    left: list[Candidate] = []
+    refused = ""
     for candidate in candidates:
-        reason = _refusal(question, candidate, now, directives, settings, verifier)
-        if reason is not None:
-            refused.append(reason)
-            continue
-        allowed.append(candidate)
-        if choose is first:
-            break
-    if not allowed:
-        return Miss(refused[0], candidates[0].similarity)
-    chosen = choose(allowed)
-    return Hit(chosen.entry, "semantic", chosen.similarity, settings.threshold, "semantic")
+        reason = _refusal(asked.question, candidate, now, directives, settings)
+        if reason is None:
+            left.append(candidate)
+            if verifier is None and choose is first:
+                break
+        elif candidate is candidates[0]:
+            refused = reason
+    if not left:
+        return Miss(refused, candidates[0].similarity)
+    if verifier is None:
+        chosen = choose(left)
+        return Hit(chosen.entry, "semantic", chosen.similarity, settings.threshold, "semantic")
+    left = by_answer(left)
+    verdicts = verifier.judge(asked, left)
+    return _judged(left, verdicts, refused, candidates[0].similarity, settings, choose)
+
+
+def _judged(
+    left: Sequence[Candidate],
+    verdicts: Sequence[Verdict],
+    refused: str,
+    nearest: float,
+    settings: PolicySettings,
+    choose: Choose,
+) -> Hit | Miss:
+    judged = list(zip(left, verdicts, strict=True))
+    served = [pair for pair in judged if pair[1].serve]
+    if not served:
+        best = max(verdict.score for verdict in verdicts)
+        return Miss(refused or f"verifier={verdicts[0].reason}", nearest, best)
+    served.sort(key=lambda pair: -pair[1].score)  # stable: of equal ones the nearest
+    chosen = choose([candidate for candidate, _ in served])
+    score = next(verdict.score for candidate, verdict in served if candidate is chosen)
+    return Hit(chosen.entry, "semantic", chosen.similarity, settings.threshold, "semantic", score)
+
+
+def by_answer(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The first candidate of each answer: equal texts are one answer.
+
+    What is more, or other, than one text (tool calls, several choices) stands for itself.
+    """
+    found: dict[object, Candidate] = {}
+    for candidate in candidates:
+        found.setdefault(_answer_of(candidate), candidate)
+    return list(found.values())
+
+
+def _answer_of(candidate: Candidate) -> object:
+    completion = candidate.entry.completion
+    if len(completion.choices) != 1 or not completion.text:
+        return candidate.entry.id
+    message = completion.choices[0].get("message") or {}
+    plain = not message.get("tool_calls") and not message.get("function_call")
+    return str(completion.text) if plain else candidate.entry.id
 
 
 def _refusal(
@@ -164,20 +210,16 @@ def _refusal(
     now: float,
     directives: Directives,
     settings: PolicySettings,
-    verifier: Verifier | None,
 ) -> str | None:
     if candidate.similarity < settings.threshold:
         return "below threshold"
+    if candidate.entry.state:
+        return candidate.entry.state
     stale = staleness(candidate.entry, now, directives)
     if stale is not None:
         return stale
-    vetoed = guards.refusal(settings.guards, question, candidate.entry.question or "")
-    if vetoed is not None:
-        return f"guard={vetoed[0]}"
-    if verifier is None:
-        return None
-    verdict = verifier.judge(question, candidate)
-    return None if verdict.serve else f"verifier={verdict.reason}"
+    vetoed = guards.refusal(settings.guards, question, candidate.question)
+    return None if vetoed is None else f"guard={vetoed[0]}"
 
 
 # ----------------------------------------------------------------------------------------- keep

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from semcache import policy
 from semcache.chat import ChatRequest
 from semcache.completion import Completion, text_completion_of
 from semcache.directives import NONE, Directives, parse_cache_control
-from semcache.interfaces import Candidate, Encoded, Entry, Hit, Miss, Verdict
+from semcache.interfaces import Asked, Candidate, Encoded, Entry, Hit, Miss, Verdict, Verifier
 from semcache.keys import request_key
 from semcache.policy import Keep, PolicySettings, Skip
 
@@ -90,7 +91,7 @@ def test_exact_is_served_unless_it_is_unknown_or_stale() -> None:
 
 def judge(question: str, *candidates: Candidate, **changes: Any) -> Hit | Miss:
     return policy.judge_semantic(
-        question, candidates, NOW, NONE, PolicySettings(**changes), changes.get("verifier")
+        Asked(question, HALF), candidates, NOW, NONE, PolicySettings(**changes)
     )
 
 
@@ -122,15 +123,107 @@ def test_guards_can_be_switched_off() -> None:
     assert isinstance(judge("All 3 of them?", Candidate(entry(), 0.95), guards=()), Hit)
 
 
-class Refusing:
-    def judge(self, question: str, candidate: Candidate) -> Verdict:
-        return Verdict(serve=False, score=0.1, reason="unsure")
+def test_an_alias_is_guarded_as_the_question_that_it_is() -> None:
+    three = entry("Price of 3 pens", id=1)
+    assert judge("What do 4 pens cost?", Candidate(three, 0.9)) == Miss("guard=numbers", 0.9)
+    assert isinstance(judge("What do 4 pens cost?", Candidate(three, 0.9, alias="4 pens?")), Hit)
+
+
+def test_what_is_quarantined_is_never_served() -> None:
+    bad = entry(id=1, state="quarantined")
+    assert policy.judge_exact(bad, NOW, NONE) == Miss("quarantined")
+    assert judge("How high?", Candidate(bad, 0.9)) == Miss("quarantined", 0.9)
+    hit = judge("How high?", Candidate(bad, 0.9), Candidate(entry(id=2), 0.8))
+    assert isinstance(hit, Hit)
+    assert hit.entry.id == 2
+
+
+class Scoring:
+    """Serves what it scores at a half or more: scores by the id of the entry."""
+
+    def __init__(self, scores: dict[int, float]) -> None:
+        self.scores = scores
+        self.saw: list[tuple[Asked, list[int]]] = []
+
+    def judge(self, asked: Asked, candidates: Sequence[Candidate]) -> list[Verdict]:
+        self.saw.append((asked, [candidate.entry.id for candidate in candidates]))
+        scores = (self.scores[candidate.entry.id] for candidate in candidates)
+        return [Verdict(score >= 0.5, score, f"unsure of {score}") for score in scores]
+
+
+def near(id_: int, text: str, similarity: float, question: str = "How tall?") -> Candidate:
+    return Candidate(entry(question, id=id_, completion=answer(text)), similarity)
+
+
+def verified(
+    verifier: Verifier, *candidates: Candidate, choose: policy.Choose = policy.first
+) -> Hit | Miss:
+    asked = Asked("How high?", HALF)
+    return policy.judge_semantic(asked, candidates, NOW, NONE, SETTINGS, verifier, choose)
 
 
 def test_the_verifier_has_the_last_word() -> None:
-    candidates = [Candidate(entry(), 0.95)]
-    missed = policy.judge_semantic("How high?", candidates, NOW, NONE, SETTINGS, Refusing())
-    assert missed == Miss("verifier=unsure", 0.95)
+    refusing = Scoring({1: 0.1, 2: 0.4})
+    missed = verified(refusing, near(1, "a", 0.95), near(2, "b", 0.9))
+    assert missed == Miss("verifier=unsure of 0.1", 0.95, 0.4)
+
+
+def test_the_most_probable_of_what_the_verifier_allows_is_served() -> None:
+    hit = verified(Scoring({1: 0.6, 2: 0.9}), near(1, "a", 0.95), near(2, "b", 0.9))
+    assert isinstance(hit, Hit)
+    assert (hit.entry.id, hit.similarity, hit.score) == (2, 0.9, 0.9)
+    level = verified(Scoring({1: 0.9, 2: 0.9}), near(1, "a", 0.95), near(2, "b", 0.9))
+    assert isinstance(level, Hit)
+    assert level.entry.id == 1
+
+
+def test_the_verifier_judges_once_the_nearest_of_each_answer_that_the_guards_leave() -> None:
+    scoring = Scoring({3: 0.1, 4: 0.1, 6: 0.1})
+    missed = verified(
+        scoring,
+        near(1, "a", 0.99, "How tall, in 3 words?"),
+        near(2, "d", 0.98, "How tall is it not?"),
+        near(3, "a", 0.97),
+        near(4, "b", 0.96),
+        near(5, "a", 0.95),
+        near(6, "c", 0.94),
+        near(7, "e", 0.59),
+    )
+    assert scoring.saw == [(Asked("How high?", HALF), [3, 4, 6])]
+    assert missed == Miss("guard=numbers", 0.99, 0.1)
+
+
+def test_the_verifier_is_not_asked_where_nothing_is_left() -> None:
+    scoring = Scoring({})
+    assert verified(scoring, near(1, "a", 0.5)) == Miss("below threshold", 0.5)
+    assert scoring.saw == []
+
+
+def test_a_verifier_that_passes_over_a_candidate_is_an_error() -> None:
+    class Short(Scoring):
+        def judge(self, asked: Asked, candidates: Sequence[Candidate]) -> list[Verdict]:
+            return super().judge(asked, candidates)[1:]
+
+    with pytest.raises(ValueError, match="zip"):
+        verified(Short({1: 0.9, 2: 0.9}), near(1, "a", 0.9), near(2, "b", 0.8))
+
+
+def test_a_post_function_chooses_among_what_the_verifier_allows() -> None:
+    scoring = Scoring({1: 0.6, 2: 0.1, 3: 0.9})
+    candidates = near(1, "a", 0.9), near(2, "b", 0.8), near(3, "c", 0.7)
+    hit = verified(scoring, *candidates, choose=lambda some: min(some, key=lambda c: c.similarity))
+    assert isinstance(hit, Hit)
+    assert (hit.entry.id, hit.score) == (3, 0.9)
+    hit = verified(scoring, *candidates, choose=lambda some: some[-1])
+    assert isinstance(hit, Hit)
+    assert (hit.entry.id, hit.score) == (1, 0.6)
+
+
+def test_what_is_not_one_text_is_an_answer_of_its_own() -> None:
+    two = Completion({**answer().wire, "choices": [*answer("x").choices, *answer("y").choices]})
+    made = [answer("x"), answer("x"), two, two, calling(call("{}")), calling(call("{}"))]
+    candidates = [Candidate(entry(id=at, completion=each), 0.9) for at, each in enumerate(made)]
+    assert [candidate.entry.id for candidate in policy.by_answer(candidates)] == [0, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from semcache.completion import text_completion_of
 from semcache.config import Config
 from semcache.directives import NONE, ONLY_IF_CACHED
 from semcache.gptcache.threshold import cosine_threshold
-from semcache.interfaces import Candidate, Hit, Miss
+from semcache.interfaces import Asked, Candidate, Hit, Miss
 from semcache.keys import request_key
 
 SHOWN = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99)
@@ -85,20 +85,22 @@ def look_around(cache: SemCache, cases: Sequence[Case], k: int) -> list[Found]:
         exact = layers.store.get(key.exact)
         candidates: list[Candidate] = [] if exact is None else [Candidate(exact, 1.0)]
         encoded = layers.embedder.encode([case.asked])[0]
-        if encoded.vector is not None and policy.matchable(encoded, layers.settings) is None:
-            candidates += layers.store.search(key.scope, encoded.vector, k)
-        found.append(Found(case, candidates))
+        vector = encoded.vector
+        if vector is None:
+            vector = np.zeros(layers.embedder.dim, dtype=np.float32)
+        elif policy.matchable(encoded, layers.settings) is None:
+            candidates += layers.store.search(key.scope, vector, k)
+        found.append(Found(case, Asked(case.asked, vector, encoded.sketch), candidates))
     return found
 
 
-def judge_at(
-    settings: policy.PolicySettings, cosine: float, case: Case, candidates: Sequence[Candidate]
-) -> Hit | Miss:
+def judge_at(settings: policy.PolicySettings, cosine: float, found: Found) -> Hit | Miss:
     """The policy's decision at another threshold."""
-    if candidates and candidates[0].entry.question == case.asked:
+    candidates = found.candidates
+    if candidates and candidates[0].entry.question == found.case.asked:
         return policy.judge_exact(candidates[0].entry, 0.0, NONE)
     at = replace(settings, threshold=cosine)
-    return policy.judge_semantic(case.asked, candidates, 0.0, NONE, at)
+    return policy.judge_semantic(found.asked, candidates, 0.0, NONE, at)
 
 
 async def measure(args: argparse.Namespace) -> dict[str, Any]:

@@ -14,17 +14,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from benchmarks.hit_rate.questions import Case
-from semcache.interfaces import Candidate, Hit, Miss
-
-Judge = Callable[[Case, Sequence[Candidate]], Hit | Miss]
+from semcache.interfaces import Asked, Candidate, Hit, Miss
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A case, and what the store holds near it, nearest first."""
+    """A case as it was asked, and what the store holds near it, nearest first."""
 
     case: Case
+    asked: Asked
     candidates: Sequence[Candidate]
+
+
+Judge = Callable[[Found], Hit | Miss]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def tally(found: Sequence[Found], judge: Judge, gptcache_threshold: float, cosin
     asked = {"paraphrase": 0, "trap": 0, "unseen": 0}
     for one in found:
         asked[one.case.kind] += 1
-        decision = judge(one.case, one.candidates)
+        decision = judge(one)
         if isinstance(decision, Miss):
             counts["missed"] += one.case.kind == "paraphrase"
         elif is_right(one.case, decision):
@@ -90,7 +92,7 @@ def by_category(found: Sequence[Found], judge: Judge) -> dict[str, dict[str, int
             continue
         row = table.setdefault(one.case.category, {"asked": 0, "wrong": 0})
         row["asked"] += 1
-        row["wrong"] += isinstance(judge(one.case, one.candidates), Hit)
+        row["wrong"] += isinstance(judge(one), Hit)
     return dict(sorted(table.items()))
 
 

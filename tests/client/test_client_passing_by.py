@@ -158,7 +158,7 @@ class _BrokenStore(LocalStore):
     def get(self, key: str) -> Entry | None:
         raise OSError("no disk")
 
-    def put(self, entry: Entry, vector: Any = None) -> Entry:
+    def put(self, entry: Entry, vector: Any = None, sketch: Any = None) -> Entry:
         raise OSError("no disk")
 
 

@@ -16,8 +16,9 @@ import orjson
 
 from semcache.completion import Completion
 from semcache.errors import StoreError
-from semcache.interfaces import Candidate, CheckReport, Entry, StoreStats, Vector
+from semcache.interfaces import Candidate, CheckReport, Entry, State, StoreStats, Vector
 from semcache.keys import Scope
+from semcache.sketch import Sketch
 
 
 class MemoryStore:
@@ -26,6 +27,8 @@ class MemoryStore:
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
         self._vectors: dict[str, Vector] = {}
+        self._sketches: dict[str, Sketch | None] = {}
+        self._aliases: dict[str, list[tuple[str, Vector, Sketch | None]]] = {}
         self._ids = itertools.count(1)
         self._lock = threading.RLock()
         self.flushed = 0
@@ -38,21 +41,59 @@ class MemoryStore:
     def search(self, scope: Scope, vector: Vector, k: int) -> list[Candidate]:
         with self._lock:
             found = [
-                Candidate(entry, float(np.dot(self._vectors[key], vector)))
+                max(self._questions(key, vector), key=lambda candidate: candidate.similarity)
                 for key, entry in self._entries.items()
-                if entry.scope == scope and key in self._vectors
+                if entry.scope == scope and key in self._vectors and not entry.state
             ]
         return sorted(found, key=lambda candidate: -candidate.similarity)[:k]
 
-    def put(self, entry: Entry, vector: Vector | None = None) -> Entry:
+    def _questions(self, key: str, vector: Vector) -> Iterator[Candidate]:
+        entry, own = self._entries[key], float(np.dot(self._vectors[key], vector))
+        yield Candidate(entry, own, self._sketches[key])
+        for question, other, sketch in self._aliases[key]:
+            yield Candidate(entry, float(np.dot(other, vector)), sketch, question)
+
+    def put(
+        self, entry: Entry, vector: Vector | None = None, sketch: Sketch | None = None
+    ) -> Entry:
         wire = orjson.loads(orjson.dumps(entry.completion.wire))
         with self._lock:
             stored = replace(entry, completion=Completion(wire), id=next(self._ids))
             self._entries[entry.key] = stored
             self._vectors.pop(entry.key, None)
+            self._sketches[entry.key] = sketch
+            self._aliases[entry.key] = []
             if vector is not None:
                 self._vectors[entry.key] = vector.copy()
         return stored
+
+    def _by_id(self, entry_id: int) -> Entry | None:
+        return next((e for e in self._entries.values() if e.id == entry_id), None)
+
+    def add_alias(
+        self, entry_id: int, question: str, vector: Vector, sketch: Sketch | None = None
+    ) -> bool:
+        with self._lock:
+            entry = self._by_id(entry_id)
+            if entry is None:
+                return False
+            if question in {entry.question, *(alias[0] for alias in self._aliases[entry.key])}:
+                return False
+            self._aliases[entry.key].append((question, vector, sketch))
+        return True
+
+    def quarantine(self, entry_id: int) -> Entry | None:
+        return self._set_state(entry_id, "quarantined")
+
+    def release(self, entry_id: int) -> Entry | None:
+        return self._set_state(entry_id, "")
+
+    def _set_state(self, entry_id: int, state: State) -> Entry | None:
+        with self._lock:
+            entry = self._by_id(entry_id)
+            if entry is not None:
+                entry = self._entries[entry.key] = replace(entry, state=state)
+        return entry
 
     def remove(self, keys: Sequence[str]) -> int:
         with self._lock:
