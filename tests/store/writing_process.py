@@ -1,7 +1,8 @@
 """A process of its own that uses a store: the children of the durability and sharing tests.
 
 put DIRECTORY SEED     put until killed; prints "ready", then each key when it is acknowledged
-mix DIRECTORY SEED S   random puts, removes and searches for S seconds; prints what disagrees
+mix DIRECTORY SEED S   random puts, removes and searches for S seconds, in eight threads; prints
+                       what disagrees
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from tests.store.samples import EMBEDDER, answer, entry, scope, unit
 
 SHARED_DIM = 64
 THREADS = 4
+MIXERS = 8
 
 
 def vector_of(number: int, dim: int = SHARED_DIM) -> Vector:
@@ -67,28 +70,36 @@ def put_until_killed(directory: Path, seed: int) -> None:
 
 def mix(directory: Path, seed: int, seconds: float) -> None:
     """Whatever is found must agree with itself: key, answer and vector carry one number."""
-    rng = np.random.default_rng(seed)
     vectors = [vector_of(number) for number in range(400)]
     end = time.monotonic() + seconds
-    with opened(directory, Limits(max_entries=350)) as store:
+
+    def work(thread: int) -> None:
+        rng = np.random.default_rng([seed, thread])
         while time.monotonic() < end:
-            number, what = int(rng.integers(400)), rng.random()
-            key = f"k{number}"
-            if what < 0.3:
-                store.put(entry(key, completion=answer(f"{number} by {seed}")), vectors[number])
-            elif what < 0.35:
-                store.remove([key])
-            elif what < 0.6:
-                got = store.get(key)
-                if got is not None and not got.completion.text.startswith(f"{number} by "):
-                    print(f"get {key}: {got.completion.text}")
-            else:
-                for found in store.search(scope(), vectors[number], 3):
-                    true = int(found.entry.key[1:])
-                    cosine = float(vectors[true] @ vectors[number])
-                    right = found.entry.completion.text.startswith(f"{true} by ")
-                    if not right or abs(cosine - found.similarity) > 1e-5:
-                        print(f"search {key}: {found.entry.key} {found.similarity} {cosine}")
+            _mixed(store, vectors, int(rng.integers(400)), rng.random(), seed)
+
+    with opened(directory, Limits(max_entries=350)) as store, ThreadPoolExecutor(MIXERS) as pool:
+        for done in [pool.submit(work, thread) for thread in range(MIXERS)]:
+            done.result()
+
+
+def _mixed(store: LocalStore, vectors: list[Vector], number: int, what: float, seed: int) -> None:
+    key = f"k{number}"
+    if what < 0.3:
+        store.put(entry(key, completion=answer(f"{number} by {seed}")), vectors[number])
+    elif what < 0.35:
+        store.remove([key])
+    elif what < 0.6:
+        got = store.get(key)
+        if got is not None and not got.completion.text.startswith(f"{number} by "):
+            print(f"get {key}: {got.completion.text}")
+    else:
+        for found in store.search(scope(), vectors[number], 3):
+            true = int(found.entry.key[1:])
+            cosine = float(vectors[true] @ vectors[number])
+            right = found.entry.completion.text.startswith(f"{true} by ")
+            if not right or abs(cosine - found.similarity) > 1e-5:
+                print(f"search {key}: {found.entry.key} {found.similarity} {cosine}")
 
 
 if __name__ == "__main__":
