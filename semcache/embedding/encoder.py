@@ -5,6 +5,7 @@ Rules of this file:
    others made run one text at a time: their quantisation may look at the whole batch.
 2. A text longer than the window is never cut and matched: it has no vector.
 3. Threads come from the caller. One session, one thread inside each run.
+4. A sketch comes from the pass that makes the vector, and only where it was asked for at `open`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from semcache.embedding.artefact import Artefact, Say, models_dir, prepare
 from semcache.embedding.source import DEFAULT_MODEL, find_source
 from semcache.errors import ConfigError, EmbeddingError
 from semcache.interfaces import Encoded, Vector
+from semcache.sketch import MAX_TOKENS, Sketch, sketch_of
 
 _SENTENCE, _TOKENS = "sentence_embedding", "last_hidden_state"
 _UNKNOWN = "[UNK]"
@@ -42,8 +44,11 @@ def _silent(line: str) -> None:
 class SentenceEncoder:
     """Implements `interfaces.Embedder`. Safe to call from several threads."""
 
-    def __init__(self, artefact: Artefact) -> None:
-        """Load a prepared artefact. Raises ConfigError where it cannot be run."""
+    def __init__(self, artefact: Artefact, *, sketches: bool = False) -> None:
+        """Load a prepared artefact. Raises ConfigError where it cannot be run.
+
+        With `sketches` each short text has one, if the graph gives token vectors at all.
+        """
         try:
             self._tokenizer = _load_tokenizer(artefact.tokenizer)
             self._session: Any = _load_session(artefact.model)
@@ -58,9 +63,11 @@ class SentenceEncoder:
         self._pooled = _SENTENCE in outputs
         if not self._pooled and _TOKENS not in outputs:
             raise ConfigError(f"{artefact.model} has no output '{_TOKENS}'.")
+        self._sketches = sketches and _TOKENS in outputs
+        self._around = _specials_around(self._tokenizer)
         self._window = artefact.window
         self._fingerprint = artefact.fingerprint
-        self._dim = len(self._forward([self._tokenizer.encode("a").ids])[0])
+        self._dim = len(self._forward([self._tokenizer.encode("a").ids])[0][0])
 
     @classmethod
     def open(
@@ -70,6 +77,7 @@ class SentenceEncoder:
         cache_dir: Path | None = None,
         quantize: bool = True,
         allow_download: bool = False,
+        sketches: bool = False,
         say: Say = _silent,
     ) -> SentenceEncoder:
         """Find the model (see `source`), prepare it once in `cache_dir`, load it.
@@ -77,7 +85,8 @@ class SentenceEncoder:
         Nothing is downloaded unless `allow_download`. Raises ConfigError.
         """
         source = find_source(model, allow_download=allow_download)
-        return cls(prepare(source, cache_dir or models_dir(), quantize=quantize, say=say))
+        artefact = prepare(source, cache_dir or models_dir(), quantize=quantize, say=say)
+        return cls(artefact, sketches=sketches)
 
     @property
     def dim(self) -> int:
@@ -103,15 +112,17 @@ class SentenceEncoder:
         try:
             read = [self._read(text) for text in texts]
             fitting = [at for at, ids in enumerate(read) if len(ids) <= self._window]
-            vectors: dict[int, Vector] = {}
+            made: dict[int, tuple[Vector, Sketch | None]] = {}
             for group in _groups(fitting, [len(ids) for ids in read], alone=not self._pooled):
-                vectors.update(zip(group, self._forward([read[at] for at in group]), strict=True))
+                made.update(zip(group, self._passed([read[at] for at in group]), strict=True))
         except Exception as error:
             raise EmbeddingError(f"The encoder failed: {type(error).__name__}.") from error
-        return [
-            Encoded(vectors.get(at), len(ids), at not in vectors, self._unknown_share(ids))
-            for at, ids in enumerate(read)
-        ]
+        encoded = []
+        for at, ids in enumerate(read):
+            vector, sketch = made.get(at, (None, None))
+            unknown = self._unknown_share(ids)
+            encoded.append(Encoded(vector, len(ids), vector is None, unknown, sketch))
+        return encoded
 
     def close(self) -> None:
         """Give the network's memory back; `encode` then raises EmbeddingError."""
@@ -137,8 +148,27 @@ class SentenceEncoder:
             return 0.0
         return ids.count(self._unknown) / max(1, len(ids) - self._special)
 
-    def _forward(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Unit vectors (rows, dim) of token ids, padded to the longest."""
+    def _passed(self, rows: Sequence[list[int]]) -> Iterator[tuple[Vector, Sketch | None]]:
+        """Vector and sketch of each row of token ids, from one forward pass."""
+        vectors, tokens = self._forward(rows, any(self._has_sketch(row) for row in rows))
+        before, after = self._around
+        for at, row in enumerate(rows):
+            sketch = None
+            if tokens is not None and self._has_sketch(row):
+                inner = slice(before, len(row) - after)
+                sketch = sketch_of(np.asarray(row[inner], dtype=np.int32), tokens[at, inner])
+            yield vectors[at], sketch
+
+    def _has_sketch(self, row: Sequence[int]) -> bool:
+        return self._sketches and len(row) - self._special <= MAX_TOKENS
+
+    def _forward(
+        self, rows: Sequence[Sequence[int]], with_tokens: bool = False
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Unit vectors (rows, dim) of token ids, padded to the longest.
+
+        And the token vectors (rows, tokens, dim), where they are wanted.
+        """
         ids: _Ids = np.zeros((len(rows), max(map(len, rows))), dtype=np.int64)
         mask = np.zeros_like(ids)
         for at, row in enumerate(rows):
@@ -146,10 +176,18 @@ class SentenceEncoder:
             mask[at, : len(row)] = 1
         fed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         fed = {name: value for name, value in fed.items() if name in self._inputs}
-        output: NDArray[np.float32] = self._session.run(
-            [_SENTENCE if self._pooled else _TOKENS], fed
-        )[0]
-        return output if self._pooled else _pool(output, mask)
+        if not self._pooled:
+            tokens = self._session.run([_TOKENS], fed)[0]
+            return _pool(tokens, mask), tokens
+        names = [_SENTENCE, _TOKENS] if with_tokens else [_SENTENCE]
+        outputs = self._session.run(names, fed)
+        return outputs[0], outputs[1] if with_tokens else None
+
+
+def _specials_around(tokenizer: Any) -> tuple[int, int]:
+    """How many special tokens the tokenizer puts before and after a text."""
+    mask: list[int] = tokenizer.encode("a").special_tokens_mask
+    return mask.index(0), mask[::-1].index(0)
 
 
 def _load_tokenizer(path: Path) -> Any:
