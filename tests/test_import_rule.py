@@ -26,7 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"sse", "answer_form"}),
     frozenset({"keys", "flight"}),
-    frozenset({"interfaces", "render", "sketch"}),
+    frozenset({"interfaces", "lexical", "render", "sketch"}),
     frozenset({"guards", "policy", "memory"}),
     frozenset({"reply"}),
     frozenset({"explain", "layers"}),
