@@ -6,7 +6,8 @@ March 5th, 2024 and 2024-03-05 are one date; 3pm and 15:00 are one time.
 
 from __future__ import annotations
 
-from semcache.lexical import chinese, measures
+import semcache.lexical.chinese as chinese
+import semcache.lexical.measures as measures
 from semcache.lexical.dates import HALF_DAYS, SUFFIXES, Amount, Amounts, DateReader
 from semcache.lexical.measures import Unit
 from semcache.lexical.scan import Token

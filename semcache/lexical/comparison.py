@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from semcache.lexical import contrasts
+import semcache.lexical.contrasts as contrasts
 from semcache.lexical.contrasts import Contrast
 from semcache.lexical.extraction import Facts
 from semcache.lexical.order import moved, rearranged, template

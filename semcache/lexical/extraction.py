@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from semcache.lexical import chinese, gazetteer, vocabulary
+import semcache.lexical.chinese as chinese
+import semcache.lexical.gazetteer as gazetteer
+import semcache.lexical.vocabulary as vocabulary
 from semcache.lexical.amounts import read
 from semcache.lexical.dates import Amount, Date
 from semcache.lexical.literals import literals, quotes

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from semcache.lexical import chinese
+import semcache.lexical.chinese as chinese
 
 
 class Unit(NamedTuple):
@@ -156,8 +156,8 @@ ONES: Mapping[str, int] = {
 )}  # fmt: skip
 POWERS: Mapping[str, float] = {
     "hundred": 1e2, "thousand": 1e3, "k": 1e3, "million": 1e6, "mn": 1e6, "mio": 1e6,
-    "billion": 1e9, "bn": 1e9, "trillion": 1e12, "lakh": 1e5, "lakhs": 1e5, "lac": 1e5, "lacs": 1e5, "crore": 1e7,
-    "crores": 1e7, "dozen": 12.0, "hundreds": 1e2, "thousands": 1e3, "millions": 1e6,
+    "billion": 1e9, "bn": 1e9, "trillion": 1e12, "lakh": 1e5, "lakhs": 1e5, "lac": 1e5, "lacs": 1e5,
+    "crore": 1e7, "crores": 1e7, "dozen": 12.0, "hundreds": 1e2, "thousands": 1e3, "millions": 1e6,
 }  # fmt: skip
 ORDINALS: Mapping[str, int] = {
     word: value

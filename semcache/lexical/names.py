@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semcache.lexical import chinese
+import semcache.lexical.chinese as chinese
 from semcache.lexical.gazetteer import ALIASES, CLASS_OF, COMMON, NEVER
 from semcache.lexical.measures import UNITS
 from semcache.lexical.scan import Token

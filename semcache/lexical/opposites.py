@@ -241,7 +241,7 @@ PHRASALS: Mapping[str, Mapping[str, tuple[str, int]]] = {
 }
 """A verb, and the particle that fixes its pole: a few words may stand between."""
 
-PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "de", "mis", "anti")
+PREFIXES = frozenset("un in im ir il dis non de mis anti".split())
 """What turns a word around: `possible` against `impossible`."""
 
 CONVERSES = frozenset(

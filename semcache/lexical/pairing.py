@@ -47,12 +47,13 @@ def alike(one: str, other: str) -> bool:
         return True
     if one in CLASS_OF and other in CLASS_OF:
         return False
-    if opposite_by_prefix(one, other) or (one in POLES and other in POLES):
+    short, long = (one, other) if len(one) <= len(other) else (other, one)
+    if len(short) < _MIN_PREFIX or (one in POLES and other in POLES):
         return False
-    short, long = sorted((one, other), key=len)
-    if len(short) >= _MIN_PREFIX and long.startswith(short) and short.isascii():
+    if long.startswith(short) and short.isascii():
         return True
-    return len(short) >= _MIN_TYPO and one_slip(short, long)
+    slipped = len(short) >= _MIN_TYPO and one_slip(short, long)
+    return slipped and not opposite_by_prefix(short, long)
 
 
 def one_slip(short: str, long: str) -> bool:
@@ -72,7 +73,11 @@ def one_slip(short: str, long: str) -> bool:
 def opposite_by_prefix(one: str, other: str) -> bool:
     """`possible` and `impossible`, `lock` and `unlock`."""
     short, long = sorted((one, other), key=len)
-    return len(short) >= _MIN_PREFIX and any(long == prefix + short for prefix in PREFIXES)
+    return (
+        len(short) >= _MIN_PREFIX
+        and long.endswith(short)
+        and long[: len(long) - len(short)] in PREFIXES
+    )
 
 
 def same_name(one: str, other: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semcache.lexical import chinese
+import semcache.lexical.chinese as chinese
 from semcache.lexical.opposites import PHRASALS, POLES
 from semcache.lexical.scan import Token
 from semcache.lexical.stems import stem

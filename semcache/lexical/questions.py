@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semcache.lexical import chinese
+import semcache.lexical.chinese as chinese
 from semcache.lexical.scan import Token
 from semcache.lexical.vocabulary import HOW, QUESTIONS, WHAT
 

@@ -10,20 +10,23 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from semcache.lexical import chinese, opposites
+import semcache.lexical.chinese as chinese
+import semcache.lexical.opposites as opposites
 
 WORDS = frozenset(word for word in chinese.KNOWN | opposites.CHINESE if len(word) > 1)
 LONGEST = max(map(len, WORDS))
 HAN = "\u3400-\u9fff"
+_LETTERS = rf"[^\W\d_{HAN}]++(?:'[^\W\d_{HAN}]++)*+"
 _TOKEN = re.compile(
-    r"(?P<date>\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?![\d.])|\d{1,2}[-/]\d{1,2}[-/]\d{2,4}(?!\d))"
+    rf"(?P<plain>{_LETTERS}(?!-?\d))"
+    r"|(?P<date>\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?![\d.])|\d{1,2}[-/]\d{1,2}[-/]\d{2,4}(?!\d))"
     r"|(?P<time>\d{1,2}:\d{2}(?::\d{2})?(?!\d))"
     r"|(?P<version>[vV]\d+(?:\.\d+)*(?![A-Za-z\d])|\d+(?:\.\d+){2,})"
     r"|(?P<identifier>0[xX][\da-fA-F]+|[A-Za-z]\d[\w-]*[A-Za-z\d]|[A-Za-z]\d(?!\w)"
     r"|[A-Za-z]+-?\d+[A-Za-z_-][\w-]*[A-Za-z\d])"
     r"|(?P<number>(?:(?<![^\s$€£¥₹(=])-)?\d+(?:,\d{3})+(?:\.\d+)?|(?:(?<![^\s$€£¥₹(=])-)?\d+(?:\.\d+)?"
     r"|(?<![\w.])\.\d+)"
-    rf"|(?P<word>[^\W\d_{HAN}]+(?:'[^\W\d_{HAN}]+)*)"
+    rf"|(?P<word>{_LETTERS})"
     rf"|(?P<han>[{HAN}]+)"
     r"|(?P<mark>[^\w\s]|_)"
 )
@@ -52,7 +55,9 @@ def tokens(text: str) -> list[Token]:
     found: list[Token] = []
     end = -1
     for match in _TOKEN.finditer(text):
-        kind, piece, start = str(match.lastgroup), match.group(), match.start()
+        kind, piece, start = match.lastgroup or "", match.group(), match.start()
+        if kind == "plain":
+            kind = "word"
         if kind == "han":
             _cut(piece, start, start == end, found)
         else:

@@ -31,6 +31,8 @@ def tongue_of(text: str, tokens: list[Token]) -> str:
             if found and (code in ("ja", "ko", "zh") or found > letters / 2):
                 return code
     english = sum(word in EMPTY for word in words)
+    if 2 * english >= len(words) > 0:
+        return "en"
     votes = {code: sum(word in frequent for word in words) for code, frequent in TONGUES.items()}
     best = max(votes, key=lambda code: votes[code])
     if votes[best] >= _MIN_VOTES and votes[best] > english:
