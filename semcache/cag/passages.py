@@ -1,7 +1,7 @@
 """Documents in passages that a small model can read one at a time.
 
-A document that is short enough stays whole. A longer one is cut where it has headings, or at its
-blank lines, and inside a section that is still too long at the ends of lines. Each passage repeats
+A document of a few sentences stays whole. A longer one is cut where it has headings, or at its
+blank lines, and inside a section that is beyond the bound at the ends of lines. Each passage repeats
 the document's title, so that it says what it is about.
 """
 
@@ -15,6 +15,7 @@ from typing import TypeAlias
 Count: TypeAlias = Callable[[str], int]
 """The tokens of a text."""
 
+_WHOLE_TOKENS = 128
 _LEAST_TOKENS = 40
 _TITLE_TOKENS = 32
 _HEADING = re.compile(r"#{1,6} \S|[^\W\d_]+ \d+[:.)](?: |$)|\d+(?:\.\d+)*[.)] \S")
@@ -36,7 +37,7 @@ def passages_of(texts: Iterable[str], count: Count, most_tokens: int) -> tuple[s
 
 
 def _passages(text: str, count: Count, most_tokens: int) -> Iterator[str]:
-    if count(text) <= most_tokens:
+    if count(text) <= min(most_tokens, _WHOLE_TOKENS):
         yield text
         return
     title, body = _title(text, count)
