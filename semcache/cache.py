@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
-from semcache import policy
+from semcache import freshness, policy
 from semcache.batches import Batches
 from semcache.chat import ChatRequest
 from semcache.completion import Chunk, Completion, collect
@@ -93,12 +93,16 @@ class SemCache:
         if answerer is None and not directives.only_if_cached:
             raise ModelNotFound(_nobody_answers(request, self.answerers), param="model")
         source = _NOBODY if answerer is None else answerer.source(request)
+        found = freshness.timeliness(request, self._settings)
+        admission = policy.admit(request, directives, self._settings)
+        per_user = freshness.per_user(found, self._settings)
         return Plan(
             request=request,
             directives=directives,
-            admission=policy.admit(request, directives, self._settings),
+            admission=freshness.admit(admission, found, request, self._settings),
             answerer=answerer,
-            key=request_key(request, source, self._extract),
+            key=request_key(request, source, self._extract, per_user=per_user),
+            timeliness=found,
         )
 
     def peek(self, plan: Plan) -> Reply | None:
@@ -201,16 +205,9 @@ class SemCache:
         completion = collect(chunks)
         kept = policy.keep(completion, self._clock(), self._settings)
         if not isinstance(kept, Skip):
-            save = partial(
-                self.layers.save,
-                plan,
-                completion,
-                expires_at=kept.expires_at,
-                encoded=decided.encoded,
-                cost_s=cost_s,
-            )
+            save = partial(self.layers.save, plan, completion, kept, decided.encoded, cost_s)
             try:
-                await self._writers.run(save)
+                kept = await self._writers.run(save)
             except Exception:
                 self.layers.failed("store")
                 kept = Skip("store error")
@@ -220,10 +217,11 @@ class SemCache:
     async def put(self, request: ChatRequest, completion: Completion) -> Keeping:
         """Store an answer from elsewhere, durable when this returns. Raises StoreError."""
         plan = self.plan(request, ONLY_IF_CACHED)
+        if plan.admission.reason in freshness.FORBIDDEN:
+            return Skip(plan.admission.reason)
         kept = policy.keep(completion, self._clock(), self._settings)
         if not isinstance(kept, Skip):
-            save = partial(self.layers.save, plan, completion, expires_at=kept.expires_at)
-            await self._writers.run(save)
+            kept = await self._writers.run(partial(self.layers.save, plan, completion, kept))
         return kept
 
     async def remove(self, keys: Sequence[str]) -> int:

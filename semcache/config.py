@@ -46,6 +46,9 @@ class PolicySection:
     max_temperature: float = 0.0
     ttl_s: float | None = None
     max_entry_bytes: int = 1_000_000
+    volatile: Literal["ttl", "bypass", "off"] = "ttl"
+    volatile_ttl_s: float = 300.0
+    personal: Literal["user", "tenant", "bypass", "off"] = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,8 @@ class Config:
         if unknown:
             known = ", ".join(guards.GUARDS)
             raise ConfigError(f"Unknown guard '{unknown[0]}' in 'policy.guards'. Known: {known}.")
+        if self.policy.volatile_ttl_s <= 0:
+            raise ConfigError("'policy.volatile_ttl_s' must be more than 0; see 'policy.volatile'.")
         if "upstream" in self.engines and self.upstream.base_url is None:
             raise ConfigError("'engines' names upstream: set 'upstream.base_url' too.")
 

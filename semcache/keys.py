@@ -39,6 +39,7 @@ _NOT_IN_KEY = frozenset(
         "user",
     }
 )
+_IDENTITY = ("safety_identifier", "user")
 _NUMERIC = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _BARE_TEXT = {"type": "text"}
 _SORTED = orjson.OPT_SORT_KEYS
@@ -91,10 +92,15 @@ def whole(text: str) -> tuple[str, str]:
 
 
 def request_key(
-    request: ChatRequest, source: Source = Source(), extract: Extract = whole
+    request: ChatRequest,
+    source: Source = Source(),
+    extract: Extract = whole,
+    *,
+    per_user: bool = False,
 ) -> RequestKey:
     """Derive exact key, scope and fuzzy question from a request and who would answer it.
 
+    `per_user`: the user that the request names is a parameter that can change the answer.
     Raises RequestError for what JSON cannot carry: no key could stand for it.
     """
     earlier, last = request.messages[:-1], request.messages[-1:]
@@ -106,7 +112,7 @@ def request_key(
         model=request.model,
         source=source,
         context=_digest(b"context", *map(_message_bytes, earlier)) if earlier else _NO_CONTEXT,
-        params=_params_digest(request, fixed, frame),
+        params=_params_digest(request, fixed, frame, identity(request) if per_user else ()),
     )
     parts = [scope.digest().encode(), b"" if text is None else b"t" + _utf8(text)]
     if text is not None:
@@ -117,6 +123,12 @@ def request_key(
 def exact_key(request: ChatRequest, source: Source = Source()) -> str:
     """The exact key alone: 64 hex digits."""
     return request_key(request, source).exact
+
+
+def identity(request: ChatRequest) -> tuple[str, ...]:
+    """The user that a request names, by `safety_identifier` and `user`; () for nobody."""
+    named = [request.options.get(name) or "" for name in _IDENTITY]
+    return tuple(map(str, named)) if any(named) else ()
 
 
 def question(request: ChatRequest) -> str | None:
@@ -184,8 +196,10 @@ def _scope_digest(scope: Scope) -> str:
     return _digest(b"scope", *map(_utf8, fields))
 
 
-def _params_digest(request: ChatRequest, fixed: Sequence[Message], frame: str) -> str:
-    if not (request.options or fixed or frame):
+def _params_digest(
+    request: ChatRequest, fixed: Sequence[Message], frame: str, user: Sequence[str]
+) -> str:
+    if not (request.options or fixed or frame or user):
         return _plain_params_digest(request.kind)
     options = {
         name: value
@@ -197,6 +211,8 @@ def _params_digest(request: ChatRequest, fixed: Sequence[Message], frame: str) -
             options[name] = float(options[name])
     parts = [request.kind.encode(), _json(options), _utf8(frame)]
     parts.extend(map(_message_bytes, fixed))
+    if user:
+        return _digest(b"params of a user", _json(user), *parts)
     return _digest(b"params", *parts)
 
 

@@ -10,14 +10,25 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from semcache import policy
+from semcache import freshness, policy
 from semcache.completion import Completion
-from semcache.interfaces import Asked, Embedder, Encoded, Entry, Hit, Miss, Store, Verifier
+from semcache.interfaces import (
+    Asked,
+    Embedder,
+    Encoded,
+    Entry,
+    Hit,
+    Miss,
+    Store,
+    Vector,
+    Verifier,
+)
 from semcache.memory import Memory, Remembered
-from semcache.policy import PolicySettings
+from semcache.policy import Keep, Keeping, PolicySettings, Skip
 from semcache.render import Rendered
 from semcache.reply import Decided, Plan
 from semcache.tally import Tally
+from semcache.volatile import Timeliness
 
 log = logging.getLogger("semcache")
 
@@ -124,6 +135,8 @@ class Layers:
 
         A verifier sees them all: how near another answer is says much about the nearest one.
         """
+        if freshness.refuses(self._timeliness(plan, asked.vector), self.settings):
+            return Miss("volatile")
         most = self.settings.candidates
         if self.verifier is None and self.choose is policy.first and most > 1:
             decision = self._judged(plan, asked, 1)
@@ -137,7 +150,7 @@ class Layers:
             asked,
             self.store.search(plan.key.scope, asked.vector, k),
             self.clock(),
-            plan.directives,
+            freshness.wishes(plan.directives, self._timeliness(plan, asked.vector), self.settings),
             self.settings,
             self.verifier,
             self.choose,
@@ -147,13 +160,13 @@ class Layers:
         self,
         plan: Plan,
         completion: Completion,
-        *,
-        expires_at: float | None,
+        kept: Keep,
         encoded: Encoded | None = None,
         cost_s: float = 0.0,
-    ) -> None:
-        """Store an answer, durable when this returns. Raises StoreError.
+    ) -> Keeping:
+        """Store an answer, durable when this returns, unless it changes too soon.
 
+        Says until when it is kept. Raises StoreError.
         Without a vector (the encoder failed, the question is too long) it is stored exact-only.
         """
         vector = None
@@ -162,13 +175,16 @@ class Layers:
         if encoded is not None and policy.matchable(encoded, self.settings) is None:
             vector = encoded.vector
         now = self.clock()
+        keeping = freshness.keep(kept, self._timeliness(plan, vector), now, self.settings)
+        if isinstance(keeping, Skip):
+            return keeping
         entry = Entry(
             key=plan.key.exact,
             scope=plan.key.scope,
             question=plan.key.question,
             completion=completion,
             created_at=now,
-            expires_at=expires_at,
+            expires_at=keeping.expires_at,
             embedder=self.embedder.fingerprint if self.embedder and vector is not None else None,
             cost_s=cost_s,
             used_at=now,
@@ -176,6 +192,12 @@ class Layers:
         version = self.store.version()
         self.memory.forget(entry.key)
         self._remember(self.store.put(entry, vector), version)
+        return keeping
+
+    def _timeliness(self, plan: Plan, vector: Vector | None) -> Timeliness:
+        encoder = None if self.embedder is None else self.embedder.fingerprint
+        found, question = plan.timeliness, plan.key.question
+        return freshness.by_vector(found, question, vector, encoder, self.settings)
 
     def remove(self, keys: Sequence[str]) -> int:
         """Delete by exact key, from memory too; returns how many there were."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import orjson
 
@@ -31,6 +31,9 @@ class PolicySettings:
 
     `threshold` is the candidate gate: GPTCache's 0.8 is a cosine of 0.60. `max_temperature`: a
     request that asks for a higher one, without a seed, wants another answer each time and bypasses.
+    `volatile` and `personal`: what becomes of answers that change, and of one person's own (see
+    `freshness`). "user" shares those within a named user of a tenant, "tenant" also where no user
+    is named.
     """
 
     threshold: float = 0.6
@@ -41,6 +44,9 @@ class PolicySettings:
     max_temperature: float = 0.0
     ttl_s: float | None = None
     max_entry_bytes: int = 1_000_000
+    volatile: Literal["ttl", "bypass", "off"] = "ttl"
+    volatile_ttl_s: float = 300.0
+    personal: Literal["user", "tenant", "bypass", "off"] = "user"
 
 
 @dataclass(frozen=True, slots=True)

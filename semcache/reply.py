@@ -13,6 +13,7 @@ from semcache.interfaces import Answerer, Decision, Encoded
 from semcache.keys import RequestKey
 from semcache.policy import Admission, Keeping
 from semcache.render import Rendered
+from semcache.volatile import LASTING, Timeliness
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Plan:
     admission: Admission
     answerer: Answerer | None
     key: RequestKey
+    timeliness: Timeliness = LASTING
 
     @property
     def shareable(self) -> bool:

@@ -76,7 +76,10 @@ def _match(hint: Any, value: object) -> tuple[bool, Any]:
         fits = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
         return fits, tuple(value) if isinstance(value, list | tuple) else ()
     if typing.get_origin(hint) is typing.Literal:
-        return value in typing.get_args(hint), value
+        known = typing.get_args(hint)
+        if value is False and "off" in known:  # YAML 1.1 reads a bare off as false
+            value = "off"
+        return value in known, value
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool), value
     if hint is Path:

@@ -27,8 +27,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"sse", "answer_form"}),
     frozenset({"keys", "flight"}),
     frozenset({"interfaces", "lexical", "render", "sketch"}),
-    frozenset({"guards", "policy", "memory"}),
-    frozenset({"reply"}),
+    frozenset({"guards", "policy", "memory", "volatile"}),
+    frozenset({"reply", "freshness"}),
     frozenset({"explain", "layers"}),
     frozenset({"cache"}),
 )
