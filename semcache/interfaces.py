@@ -197,11 +197,33 @@ class Store(Protocol):
         ...
 
     def search(self, scope: Scope, vector: Vector, k: int) -> list[Candidate]:
-        """The k nearest entries of exactly this scope, nearest first, expired ones included."""
+        """The k nearest entries of exactly this scope, nearest first, expired ones included.
+
+        Each stands once, by the nearest of its questions. Quarantined entries are left out.
+        """
         ...
 
-    def put(self, entry: Entry, vector: Vector | None = None) -> Entry:
+    def put(
+        self, entry: Entry, vector: Vector | None = None, sketch: Sketch | None = None
+    ) -> Entry:
         """Insert, or replace the entry with the same key. Returns it with its id."""
+        ...
+
+    def add_alias(
+        self, entry_id: int, question: str, vector: Vector, sketch: Sketch | None = None
+    ) -> bool:
+        """One more question that leads to an entry, until the entry is deleted.
+
+        False, and nothing is changed, where there is no such entry or it has this question.
+        """
+        ...
+
+    def quarantine(self, entry_id: int) -> Entry | None:
+        """Never serve an entry again, but keep it. Returns it as it is now, if it is there."""
+        ...
+
+    def release(self, entry_id: int) -> Entry | None:
+        """Undo a quarantine. Returns the entry as it is now, if it is there."""
         ...
 
     def remove(self, keys: Sequence[str]) -> int:

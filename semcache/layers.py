@@ -169,11 +169,11 @@ class Layers:
         Says until when it is kept. Raises StoreError.
         Without a vector (the encoder failed, the question is too long) it is stored exact-only.
         """
-        vector = None
+        vector = sketch = None
         if encoded is None and plan.key.question is not None:
             encoded = self._encode([plan.key.question])[0]
         if encoded is not None and policy.matchable(encoded, self.settings) is None:
-            vector = encoded.vector
+            vector, sketch = encoded.vector, encoded.sketch
         now = self.clock()
         keeping = freshness.keep(kept, self._timeliness(plan, vector), now, self.settings)
         if isinstance(keeping, Skip):
@@ -191,7 +191,7 @@ class Layers:
         )
         version = self.store.version()
         self.memory.forget(entry.key)
-        self._remember(self.store.put(entry, vector), version)
+        self._remember(self.store.put(entry, vector, sketch), version)
         return keeping
 
     def _timeliness(self, plan: Plan, vector: Vector | None) -> Timeliness:
@@ -205,6 +205,13 @@ class Layers:
         for key in keys:
             self.memory.forget(key)
         return removed
+
+    def quarantine(self, entry_id: int) -> Entry | None:
+        """Never serve an entry again, from memory neither. Raises StoreError."""
+        entry = self.store.quarantine(entry_id)
+        if entry is not None:
+            self.memory.forget(entry.key)
+        return entry
 
     def failed(self, layer: str) -> None:
         """Count and log the exception in hand."""

@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+import numpy as np
 from sqlalchemy import Connection
 
-from semcache.interfaces import Entry, Vector
+from semcache.interfaces import Entry, State
+from semcache.store import rows
 from semcache.store.database import driver_of
+from semcache.store.new_row import Encoder, NewAlias, NewRow
 from semcache.store.writer import Transaction
 
 _CLEARED_AT_ONCE = 1000
 
 _INSERT = """
 INSERT INTO entries (seq, key, scope, tenant, model, answerer, source_model, knowledge, context,
-    params, embedder, created_at, expires_at, used_at, hits, bytes, cost_s, question)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    params, embedder, created_at, expires_at, used_at, hits, bytes, cost_s, question, state)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class NewRow:
-    """An entry ready to be written. `indexed`: its vector is of the store's own encoder."""
-
-    entry: Entry
-    json: bytes
-    vector: Vector | None
-    blob: bytes | None
-    indexed: bool
-
-    @property
-    def bytes(self) -> int:
-        """What counts against the byte limit: completion, question and vector."""
-        question = len((self.entry.question or "").encode("utf-8", "surrogatepass"))
-        return len(self.json) + question + len(self.blob or b"")
+_INSERT_ALIAS = """
+INSERT OR IGNORE INTO aliases (entry, seq, question, embedder, vector, sketch)
+SELECT id, :seq, :question, :embedder, :vector, :sketch FROM entries
+WHERE id = :entry AND question <> :question RETURNING id
+"""
+# The ids in the index of an entry, and then of its aliases.
+_INDEX_IDS = "SELECT :id UNION ALL SELECT -id FROM aliases WHERE entry = :id"
+_INDEXED = """
+SELECT e.id, e.scope, v.vector, e.embedder FROM entries e JOIN vectors v ON v.id = e.id
+WHERE e.id = :id
+UNION ALL
+SELECT -a.id, e.scope, a.vector, a.embedder FROM aliases a JOIN entries e ON e.id = a.entry
+WHERE a.entry = :id
+"""
 
 
 def put(transaction: Transaction, row: NewRow) -> int:
@@ -51,17 +50,73 @@ def put(transaction: Transaction, row: NewRow) -> int:
             *(transaction.seq, entry.key, digest, scope.tenant, scope.model),
             *(source.answerer, source.model, source.knowledge, scope.context, scope.params),
             *(entry.embedder, entry.created_at, entry.expires_at, entry.used_at),
-            *(entry.hits, row.bytes, entry.cost_s, entry.question),
+            *(entry.hits, row.bytes, entry.cost_s, entry.question, entry.state),
         ),
     )
     new = int(inserted.lastrowid or 0)
     run("INSERT INTO completions (id, json) VALUES (?, ?)", (new, row.json))
     if row.blob is not None:
         run("INSERT INTO vectors (id, vector) VALUES (?, ?)", (new, row.blob))
+    if row.sketch is not None:
+        run("INSERT INTO sketches (id, sketch) VALUES (?, ?)", (new, row.sketch))
     if row.indexed and row.vector is not None:
         transaction.added.append((new, digest, row.vector))
     transaction.tenants.add(scope.tenant)
     return new
+
+
+def add_alias(transaction: Transaction, alias: NewAlias) -> bool:
+    """Add a question to an entry; False where it has it, or is not there."""
+    run = driver_of(transaction.connection).execute
+    bound = {
+        "entry": alias.entry_id,
+        "seq": transaction.seq,
+        "question": alias.question,
+        "embedder": alias.embedder,
+        "vector": alias.blob,
+        "sketch": alias.sketch,
+    }
+    made = run(_INSERT_ALIAS, bound).fetchall()
+    if not made:
+        return False
+    grown = "UPDATE entries SET bytes = bytes + ? WHERE id = ? RETURNING scope, state"
+    [(scope, state)] = run(grown, (alias.bytes, alias.entry_id)).fetchall()
+    if not state:
+        transaction.added.append((-made[0][0], scope, alias.vector))
+    return True
+
+
+def set_state(
+    transaction: Transaction, entry_id: int, state: State, encoder: Encoder | None
+) -> Entry | None:
+    """Take an entry out of the index or back into it; returns it as it is now."""
+    run = driver_of(transaction.connection).execute
+    change = "UPDATE entries SET state = ?, seq = ? WHERE id = ? AND state <> ? RETURNING id"
+    changed = run(change, (state, transaction.seq, entry_id, state)).fetchall()
+    entry = rows.by_id(driver_of(transaction.connection), entry_id)
+    if not changed:
+        return entry
+    ids = [row[0] for row in run(_INDEX_IDS, {"id": entry_id}).fetchall()]
+    tombstones = [(transaction.seq, each) for each in ids]
+    many = driver_of(transaction.connection).executemany
+    if state:
+        many("INSERT OR IGNORE INTO tombstones (seq, id) VALUES (?, ?)", tombstones)
+        transaction.removed.extend(ids)
+        return entry
+    # The same transaction may have taken it out: then it has never been gone.
+    many("DELETE FROM tombstones WHERE seq = ? AND id = ?", tombstones)
+    transaction.removed[:] = [each for each in transaction.removed if each not in ids]
+    for each, scope, blob, embedder in run(_INDEXED, {"id": entry_id}).fetchall():
+        if encoder is not None and encoder.made(embedder, blob):
+            transaction.added.append((each, scope, np.frombuffer(blob, dtype="<f4")))
+    return entry
+
+
+def removed_aliases(transaction: Transaction) -> list[int]:
+    """The index ids of the aliases that left with their entries in this transaction."""
+    query = "SELECT id FROM tombstones WHERE seq = ? AND id < 0"
+    found = driver_of(transaction.connection).execute(query, (transaction.seq,)).fetchall()
+    return [row[0] for row in found]
 
 
 def remove_keys(transaction: Transaction, keys: Sequence[str]) -> int:

@@ -26,6 +26,7 @@ from sqlalchemy.pool import NullPool
 
 from semcache.errors import StoreError, StoreLocked
 from semcache.store.limits import Limits
+from semcache.store.migration import OLDEST, migrate
 from semcache.store.schema import METADATA, SCHEMA, TRIGGERS, eviction_indexes
 
 Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
@@ -123,10 +124,10 @@ class Database:
                 f"{self.path} is a SQLite database, but not a semcache store. "
                 "Choose another data directory; nothing was changed."
             )
-        if int(row[0]) != SCHEMA:
+        if not OLDEST <= int(row[0]) <= SCHEMA:
             raise StoreError(
-                f"{self.path} has schema {row[0]}, and this version of semcache reads schema "
-                f"{SCHEMA}. Use the version that wrote it, or another data directory; "
+                f"{self.path} has schema {row[0]}, and this version of semcache reads schemas "
+                f"{OLDEST} to {SCHEMA}. Use the version that wrote it, or another data directory; "
                 "nothing was changed."
             )
 
@@ -160,6 +161,7 @@ class Database:
                 (str(SCHEMA), secrets.token_hex(16)),
             )
             connection.exec_driver_sql("INSERT INTO totals VALUES (1, 0, 0, 0, 0, 0)")
+        migrate(connection)
         for index in eviction_indexes(limits):
             connection.exec_driver_sql(index)
         now = time.time()

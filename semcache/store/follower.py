@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection
@@ -31,11 +32,20 @@ log = logging.getLogger("semcache.store")
 
 _ROWS = """
 FROM entries e JOIN vectors v ON v.id = e.id
-WHERE e.embedder = ? AND length(v.vector) = ?
+WHERE e.embedder = :embedder AND length(v.vector) = :size AND e.state = ''
 """
-_COUNT = f"SELECT count(*) {_ROWS}"
+_ALIASES = """
+FROM aliases a JOIN entries e ON e.id = a.entry
+WHERE a.embedder = :embedder AND length(a.vector) = :size AND e.state = ''
+"""
+_COUNT = f"SELECT (SELECT count(*) {_ROWS}), (SELECT count(*) {_ALIASES})"
 _ALL = f"SELECT e.id, e.scope, v.vector {_ROWS} ORDER BY e.scope, e.id"
-_SINCE = f"SELECT e.id, e.scope, v.vector {_ROWS} AND e.seq > ?"
+_ALL_ALIASES = f"SELECT -a.id, e.scope, a.vector {_ALIASES}"
+_SINCE = f"""
+SELECT e.id, e.scope, v.vector {_ROWS} AND e.seq > :seq
+UNION ALL {_ALL_ALIASES} AND a.seq > :seq
+UNION ALL {_ALL_ALIASES} AND e.seq > :seq AND a.seq <= :seq
+"""
 _FETCHED_AT_ONCE = 4096
 
 
@@ -62,7 +72,7 @@ class Follower:
             self.index, self._seq = found
             self._saved_seq = self._seq
             self._catch_up(connection)
-        if found is None or len(self.index) != self._rows(connection):
+        if found is None or len(self.index) != sum(self._counts(connection)):
             self._rebuild(connection)
 
     # ------------------------------------------------------------------------------ following
@@ -113,21 +123,24 @@ class Follower:
             "SELECT id FROM tombstones WHERE seq > ?", (self._seq,)
         )
         gone = removed.scalars().all()
-        rows = connection.exec_driver_sql(_SINCE, (self._embedder, 4 * self._dim, self._seq))
         self.index.apply([], gone)
-        while some := rows.fetchmany(_FETCHED_AT_ONCE):
-            self.index.apply([(row[0], row[1], _vector(row[2])) for row in some], [])
+        self._add(connection, _SINCE, self.index)
         self._seq = seq
         self._behind = False
 
+    def _add(self, connection: Connection, query: str, index: VectorIndex) -> None:
+        rows = connection.exec_driver_sql(query, self._bound)
+        while some := rows.fetchmany(_FETCHED_AT_ONCE):
+            index.apply([(row[0], row[1], _vector(row[2])) for row in some], [])
+
     def _rebuild(self, connection: Connection) -> None:
         started = time.perf_counter()
-        count = self._rows(connection)
+        count, aliases = self._counts(connection)
         vectors = np.empty((count, self._dim), dtype=np.float32)
         ids = np.empty(count, dtype=np.int64)
         scopes: list[str] = []
         counts: list[int] = []
-        rows = connection.exec_driver_sql(_ALL, (self._embedder, 4 * self._dim))
+        rows = connection.exec_driver_sql(_ALL, self._bound)
         at = 0
         while some := rows.fetchmany(_FETCHED_AT_ONCE):
             end = at + len(some)
@@ -139,13 +152,22 @@ class Follower:
                     counts.append(0)
                 counts[-1] += 1
             at = end
-        self.index = VectorIndex.build(Packed(ids, vectors, scopes, counts, []))
+        index = VectorIndex.build(Packed(ids, vectors, scopes, counts, []))
+        if aliases:
+            self._add(connection, _ALL_ALIASES, index)
+        self.index = index
         self._seq = _seq(connection)
         self._behind = False
-        log.info("index of %d vectors built in %.2f s", count, time.perf_counter() - started)
+        log.info("index of %d vectors built in %.2f s", len(index), time.perf_counter() - started)
 
-    def _rows(self, connection: Connection) -> int:
-        return int(connection.exec_driver_sql(_COUNT, (self._embedder, 4 * self._dim)).scalar_one())
+    @property
+    def _bound(self) -> dict[str, Any]:
+        return {"embedder": self._embedder, "size": 4 * self._dim, "seq": self._seq}
+
+    def _counts(self, connection: Connection) -> tuple[int, int]:
+        """How many vectors of entries, and of aliases, belong into the index."""
+        entries, aliases = connection.exec_driver_sql(_COUNT, self._bound).one()
+        return int(entries), int(aliases)
 
     # --------------------------------------------------------------------------------- saving
 

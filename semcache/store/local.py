@@ -7,19 +7,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 from sqlalchemy import Connection
 
 from semcache.errors import ConfigError, StoreError
-from semcache.interfaces import Candidate, CheckReport, Entry, StoreStats, Vector
+from semcache.interfaces import Candidate, CheckReport, Entry, State, StoreStats, Vector
 from semcache.keys import Scope
-from semcache.store import audit, changes, rows
-from semcache.store.changes import NewRow
+from semcache.sketch import Sketch
+from semcache.store import audit, candidates, changes, rows
 from semcache.store.database import Database, Synchronous
 from semcache.store.follower import Follower
 from semcache.store.limits import NO_LIMITS, Limits
+from semcache.store.new_row import Encoder, new_alias, new_row
 from semcache.store.upkeep import Upkeep
 from semcache.store.vector_index import VectorIndex
 from semcache.store.watch import Watch
@@ -33,7 +35,8 @@ class LocalStore:
 
     `embedder` is the fingerprint of the encoder whose vectors are searched and `dim` their
     length; without them the store matches exactly only. Rows of another encoder are kept and
-    served exactly. `clock` gives Unix seconds. `flush_interval_s`: how far counters may lag.
+    served exactly. With `sketches` a candidate comes with that of its question; they are stored
+    either way. `clock` gives Unix seconds. `flush_interval_s`: how far counters may lag.
     Raises StoreError where the directory cannot be used, ConfigError for a bad combination.
     """
 
@@ -43,6 +46,7 @@ class LocalStore:
         *,
         dim: int | None = None,
         embedder: str | None = None,
+        sketches: bool = False,
         limits: Limits = NO_LIMITS,
         clock: Callable[[], float] = time.time,
         synchronous: Synchronous = "FULL",
@@ -53,7 +57,8 @@ class LocalStore:
             raise ConfigError("dim and embedder are given together, or neither.")
         if synchronous not in get_args(Synchronous):
             raise ConfigError(f"synchronous must be one of {', '.join(get_args(Synchronous))}.")
-        self._encoder = None if dim is None else audit.Encoder(embedder or "", dim)
+        self._encoder = None if dim is None else Encoder(embedder or "", dim)
+        self._sketches = sketches
         self._limits = limits
         self._clock = clock
         self._closed = False
@@ -91,7 +96,8 @@ class LocalStore:
     def search(self, scope: Scope, vector: Vector, k: int) -> list[Candidate]:
         """The k nearest entries of exactly this scope, nearest first, expired ones included.
 
-        `vector` has shape (dim,). An entry that goes while it is looked up is not returned.
+        `vector` has shape (dim,). Each entry stands once, by the nearest of its questions; what is
+        quarantined, or goes while it is looked up, is not returned.
         """
         if self._follower is None or self._encoder is None or k < 1:
             return []
@@ -99,26 +105,12 @@ class LocalStore:
         if query.shape != (self._encoder.dim,):
             raise StoreError(f"The query has {query.size} dimensions, not {self._encoder.dim}.")
         self._catch_up(self._follower)
-        found = self._fetch(self._follower.index, scope, query, k)
-        if found is None:  # a row went in between
-            found = self._fetch(self._follower.index, scope, query, k, partial=True)
-        return found or []
-
-    def _fetch(
-        self, index: VectorIndex, scope: Scope, query: Vector, k: int, partial: bool = False
-    ) -> list[Candidate] | None:
-        nearest = index.search(scope.digest(), query, k)
-        if not nearest:
-            return []
         with self._database.looking_up() as connection:
-            entries = rows.by_ids(connection, [entry_id for entry_id, _ in nearest], scope)
-        if len(entries) < len(nearest) and not partial:
-            return None
-        return [
-            Candidate(entries[entry_id], similarity)
-            for entry_id, similarity in nearest
-            if entry_id in entries
-        ]
+            find = partial(candidates.search, connection, with_sketches=self._sketches)
+            found, whole = find(self._follower.index, scope, query, k)
+            if not whole:  # a row went in between
+                found, _ = find(self._follower.index, scope, query, k)
+        return found
 
     def _catch_up(self, follower: Follower) -> None:
         version = self._watch.version()
@@ -144,33 +136,43 @@ class LocalStore:
 
     # --------------------------------------------------------------------------------- writing
 
-    def put(self, entry: Entry, vector: Vector | None = None) -> Entry:
+    def put(
+        self, entry: Entry, vector: Vector | None = None, sketch: Sketch | None = None
+    ) -> Entry:
         """Insert, or replace the entry with the same key. Returns it with its new id.
 
         `vector` has shape (dim,) and needs `entry.embedder`. Durable when this returns.
         """
-        row = self._new_row(entry, vector)
-        entry_id = self._writer.submit(lambda transaction: changes.put(transaction, row))
-        return replace(row.entry, id=entry_id)
-
-    def _new_row(self, entry: Entry, vector: Vector | None) -> NewRow:
-        json = rows.encode_completion(entry.completion)
-        unit, blob, indexed = None, None, False
-        if vector is not None:
-            if entry.embedder is None:
-                raise StoreError("A vector needs the fingerprint of its encoder: Entry.embedder.")
-            unit, blob = rows.encode_vector(vector)
-            encoder = self._encoder
-            indexed = encoder is not None and entry.embedder == encoder.fingerprint
-            if encoder is not None and indexed and unit.size != encoder.dim:
-                raise StoreError(f"The vector has {unit.size} dimensions, not {encoder.dim}.")
-        embedder = None if vector is None else entry.embedder
-        used_at = max(entry.used_at, entry.created_at)
-        row = NewRow(replace(entry, embedder=embedder, used_at=used_at), json, unit, blob, indexed)
+        row = new_row(entry, vector, sketch, self._encoder)
         most = self._limits.max_bytes
         if most is not None and row.bytes > most:
             raise StoreError(f"The entry has {row.bytes} bytes, more than the store may hold.")
-        return row
+        entry_id = self._writer.submit(lambda transaction: changes.put(transaction, row))
+        return replace(row.entry, id=entry_id)
+
+    def add_alias(
+        self, entry_id: int, question: str, vector: Vector, sketch: Sketch | None = None
+    ) -> bool:
+        """One more question that leads to an entry, until the entry is deleted or replaced.
+
+        `vector` is of the store's encoder, shape (dim,). False, and nothing is changed, where there
+        is no such entry, or it has this question, or none. Durable when this returns.
+        """
+        alias = new_alias(entry_id, question, vector, sketch, self._encoder)
+        return self._writer.submit(lambda transaction: changes.add_alias(transaction, alias))
+
+    def quarantine(self, entry_id: int) -> Entry | None:
+        """Never serve an entry again, but keep it. Returns it as it is now, if it is there."""
+        return self._set_state(entry_id, "quarantined")
+
+    def release(self, entry_id: int) -> Entry | None:
+        """Undo a quarantine. Returns the entry as it is now, if it is there."""
+        return self._set_state(entry_id, "")
+
+    def _set_state(self, entry_id: int, state: State) -> Entry | None:
+        return self._writer.submit(
+            lambda transaction: changes.set_state(transaction, entry_id, state, self._encoder)
+        )
 
     def remove(self, keys: Sequence[str]) -> int:
         """Delete entries by exact key; returns how many there were."""
@@ -209,6 +211,9 @@ class LocalStore:
             entries, size, hits, seq = run("SELECT entries, bytes, hits, seq FROM totals").one()
             query = "SELECT count(*) FROM entries WHERE expires_at <= ?"
             expired = run(query, (self._clock(),)).scalar_one()
+            aliases = run("SELECT count(*) FROM aliases").scalar_one()
+            query = "SELECT count(*) FROM entries WHERE state <> ''"
+            quarantined = run(query).scalar_one()
         index = None if self._follower is None else self._follower.index
         scopes, large = (0, 0) if index is None else index.shape()
         return StoreStats(
@@ -223,6 +228,8 @@ class LocalStore:
                 "evicted": self._upkeep.evicted,
                 "scopes": scopes,
                 "large_scopes": large,
+                "aliases": aliases,
+                "quarantined": quarantined,
             },
         )
 

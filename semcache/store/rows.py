@@ -25,7 +25,7 @@ Row: TypeAlias = Sequence[Any]
 _SELECT = """
 SELECT e.id, e.key, e.question, e.created_at, e.expires_at, e.used_at, e.hits, e.cost_s,
        e.embedder, e.tenant, e.model, e.answerer, e.source_model, e.knowledge, e.context,
-       e.params, c.json, e.scope
+       e.params, c.json, e.scope, e.state
 FROM entries e JOIN completions c ON c.id = e.id
 """
 _BY_KEY = _SELECT + "WHERE e.key = ?"
@@ -36,6 +36,12 @@ _AFTER_ID = _SELECT + "WHERE e.id > ? ORDER BY e.id LIMIT ?"
 def by_key(connection: sqlite3.Connection, key: str) -> Entry | None:
     """The entry under an exact key. Raises StoreError where its row cannot be decoded."""
     row = connection.execute(_BY_KEY, (key,)).fetchone()
+    return None if row is None else decode(row)
+
+
+def by_id(connection: sqlite3.Connection, entry_id: int) -> Entry | None:
+    """The entry with this id. Raises StoreError where its row cannot be decoded."""
+    row = connection.execute(_BY_ID + "?)", (entry_id,)).fetchone()
     return None if row is None else decode(row)
 
 
@@ -81,6 +87,7 @@ def decode(row: Row, scope: Scope | None = None) -> Entry:
         hits=row[6],
         cost_s=row[7],
         embedder=row[8],
+        state=row[18],
         scope=scope or scope_of(row[9:16]),
         completion=Completion(wire),
     )

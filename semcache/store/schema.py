@@ -1,11 +1,14 @@
 """The tables of the local store.
 
 Rules of this file:
-1. An id is given once and never again, and what stands under it never changes but for times and
-   counters. A replacing put gives a new id. So a vector can never meet another entry's answer.
-2. Totals, usage and tombstones are kept by triggers, in the same transaction as the row.
-3. `entries` is narrow; completions and vectors stand apart, so that counters are cheap to write,
-   lookups touch what they need, and a rebuild of the index reads vectors only.
+1. An id is given once and never again, and what stands under it never changes but for times,
+   counters and state. A replacing put gives a new id. So a vector can never meet another entry's
+   answer. An alias has an id of its own; to the index, and among the tombstones, it is `-id`.
+2. Totals, usage and tombstones are kept by triggers, in the same transaction as the row. What is
+   quarantined has a tombstone too: to the index it is gone, until its release.
+3. `entries` is narrow; completions, vectors and sketches stand apart, so that counters are cheap
+   to write, lookups touch what they need, and a rebuild of the index reads vectors only.
+4. A change here needs a new number and a step in `migration`.
 """
 
 from __future__ import annotations
@@ -21,11 +24,12 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 from semcache.store.limits import ORDER, Limits
 
-SCHEMA = 1
+SCHEMA = 2
 METADATA = MetaData()
 
 Table(
@@ -91,6 +95,7 @@ ENTRIES = Table(
     Column("bytes", Integer, nullable=False),
     Column("cost_s", Float, nullable=False),
     Column("question", Text),
+    Column("state", Text, nullable=False, server_default=""),  # interfaces.State
     sqlite_autoincrement=True,
 )
 Index("entries_by_seq", ENTRIES.c.seq)
@@ -101,6 +106,7 @@ Index(
     ENTRIES.c.expires_at,
     sqlite_where=ENTRIES.c.expires_at.is_not(None),
 )
+Index("entries_by_state", ENTRIES.c.state, sqlite_where=ENTRIES.c.state != "")
 Table(
     "completions",
     METADATA,
@@ -113,6 +119,26 @@ Table(
     Column("id", ForeignKey("entries.id", ondelete="CASCADE"), primary_key=True),
     Column("vector", LargeBinary, nullable=False),
 )
+Table(
+    "sketches",  # sketch.Sketch.to_bytes
+    METADATA,
+    Column("id", ForeignKey("entries.id", ondelete="CASCADE"), primary_key=True),
+    Column("sketch", LargeBinary, nullable=False),
+)
+ALIASES = Table(
+    "aliases",  # further questions that lead to an entry; their bytes count as the entry's
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("entry", ForeignKey("entries.id", ondelete="CASCADE"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("embedder", Text, nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+    Column("sketch", LargeBinary),
+    UniqueConstraint("entry", "question"),
+    sqlite_autoincrement=True,
+)
+Index("aliases_by_seq", ALIASES.c.seq)
 
 TRIGGERS = (
     """
@@ -131,7 +157,18 @@ TRIGGERS = (
         UPDATE usage SET entries = entries - 1, bytes = bytes - OLD.bytes
             WHERE tenant = OLD.tenant;
         DELETE FROM usage WHERE tenant = OLD.tenant AND entries = 0;
-        INSERT INTO tombstones (seq, id) SELECT seq, OLD.id FROM totals;
+        INSERT OR IGNORE INTO tombstones (seq, id) SELECT seq, OLD.id FROM totals;
+    END
+    """,
+    """
+    CREATE TRIGGER entry_resized AFTER UPDATE OF bytes ON entries BEGIN
+        UPDATE totals SET bytes = bytes + NEW.bytes - OLD.bytes;
+        UPDATE usage SET bytes = bytes + NEW.bytes - OLD.bytes WHERE tenant = NEW.tenant;
+    END
+    """,
+    """
+    CREATE TRIGGER alias_removed AFTER DELETE ON aliases BEGIN
+        INSERT OR IGNORE INTO tombstones (seq, id) SELECT seq, -OLD.id FROM totals;
     END
     """,
     """

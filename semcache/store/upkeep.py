@@ -75,6 +75,8 @@ class Upkeep:
             changes.add_hits(transaction.connection, self.counters.take())
             self._took = True
             self.evicted += evict(transaction, self._limits, self._clock())
+        if transaction.removed:
+            transaction.removed.extend(changes.removed_aliases(transaction))
         self._unpruned += len(transaction.removed)
         if self._unpruned >= min(_PRUNED_EVERY, TOMBSTONES_KEPT):
             changes.prune_tombstones(transaction, TOMBSTONES_KEPT)
