@@ -23,7 +23,7 @@ __all__ = ["LASTING", "Kind", "Probe", "Timeliness", "classify", "packaged_probe
 
 Kind = Literal["lasting", "volatile", "momentary", "personal"]
 
-_MAX_CHARS = 4_000  # of each end of a text; a record is asked for in few words
+_MAX_CHARS = 1_000  # of each end of a text: longer ones are beyond most encoders, and rules cost
 _CACHED_CHARS = 1_000
 
 

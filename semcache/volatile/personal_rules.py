@@ -164,6 +164,7 @@ _WAY = r"""
   | \bwhat\s+now\b | \bwalk\s+me\s+through\b | \bhelp\s+me\b(?!\s+(?:find|check|see|track)\b)
   | \b(?:write|draft|compose|translate|rewrite|rephrase|correct|proofread)\b
 """
+_DIGITS = re.compile(r"\d{2}")
 _IF_LATER = re.compile(r"\bif\s+(?:i|you|we|they|he|she|it|the|an?|there)\b", re.IGNORECASE)
 _CASES = r"\b(?:if|when|while|after|before|unless|once|because|until)\s+$"
 
@@ -243,7 +244,7 @@ _SENTENCES = re.compile(
 
 def personal(text: str) -> str | None:
     """Why a text asks about one person's own records, or None where everybody may share it."""
-    if _CONTACT_DATA.search(text):
+    if ("@" in text or _DIGITS.search(text)) and _CONTACT_DATA.search(text):
         return "contact data"
     if _NUMBERED_RECORD.search(text):
         return "a numbered record"
