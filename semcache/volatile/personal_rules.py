@@ -32,7 +32,11 @@ _RECORD_WORDS = """
 """
 _RECORD = rf"(?:{'|'.join(_RECORD_WORDS.split())})"
 _WORD = r"[\w'’%-]+"
-_MINE = rf"(?:my|our)\s+(?:{_WORD}\s+){{0,3}}?"
+_GLUE = (
+    r"(?!(?:if|a|an|the|and|or|is|are|was|were|when|to|in|on|for|with|that|by|at|as|but|from|has|"
+    r"have|can|will|who|how|why)\b)"
+)
+_MINE = rf"(?:my|our)\s+(?:{_GLUE}{_WORD}\s+){{0,3}}?"
 _OWN_RECORD = rf"{_MINE}{_RECORD}\b"
 _IS = r"(?:is|are|was|were|'s|’s|s)"
 # What "my" may stand before without any record behind it: "What are my options?"
