@@ -249,7 +249,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "entries": args.entries,
         "threads_of_peer": args.threads,
-        "dir": str(args.dir),
+        "in_memory": str(args.dir).startswith("/dev/shm"),
         "cores": os.cpu_count(),
         "load_1m": round(os.getloadavg()[0], 2),
         "tasks": results,
@@ -268,7 +268,8 @@ def show(result: dict[str, Any]) -> None:
                 f"{one['p99']:9.3f}{one['right']:8.1%}{one['failed']:8d}"
                 f"{f'  ×{times:.1f}' if side in OURS else ''}"
             )
-    print(f"\nin {result['dir']}; load {result['load_1m']} on {result['cores']} cores\n")
+    where = "in memory" if result["in_memory"] else "on disk"
+    print(f"\n{where}; load {result['load_1m']} on {result['cores']} cores\n")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
