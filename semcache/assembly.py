@@ -18,7 +18,7 @@ from semcache.cache import SemCache
 from semcache.config import Config
 from semcache.errors import ConfigError
 from semcache.gptcache.functions import choose_of, extract_of
-from semcache.interfaces import Answerer, Candidate, Embedder
+from semcache.interfaces import Answerer, Candidate, Embedder, Verifier
 from semcache.keys import tenant_of
 from semcache.policy import first
 
@@ -64,18 +64,21 @@ def _silent(line: str) -> None:
     return None
 
 
-def build(config: Config, progress: Progress = _silent) -> Assembled:
+def build(
+    config: Config, progress: Progress = _silent, *, verifier: Verifier | None = None
+) -> Assembled:
     """Make the parts and put them together. Blocking: the models are loaded here.
 
-    Raises ConfigError and StoreError; `progress` gets a line for each slow step.
+    Encoder and store have sketches where there is a verifier to read them. `progress` gets a line
+    for each slow step. Raises ConfigError and StoreError.
     """
     with ExitStack() as undo:
         directory = make_private(config.gptcache.data_dir)
         secret = read_secret(directory)
-        embedder = open_embedder(config, progress)
+        embedder = open_embedder(config, progress, sketches=verifier is not None)
         if embedder is not None:
             undo.callback(embedder.close)
-        store = open_store(config, embedder)
+        store = open_store(config, embedder, sketches=verifier is not None)
         undo.callback(store.close)
         upstream = _open_upstream(config)
         engine = _open_engine(config, directory, embedder, progress)
@@ -88,6 +91,7 @@ def build(config: Config, progress: Progress = _silent) -> Assembled:
         store=store,
         embedder=embedder,
         answerers=[a for name in config.engines if (a := answerers[name]) is not None],
+        verifier=verifier,
         settings=config.policy_settings(),
         extract=extract_of(gptcache.pre_function, gptcache.prompts, gptcache.template),
         choose=_chooser(config),
@@ -141,7 +145,9 @@ def read_secret(directory: Path) -> bytes:
     return secret
 
 
-def open_store(config: Config, embedder: Embedder | None = None) -> LocalStore:
+def open_store(
+    config: Config, embedder: Embedder | None = None, *, sketches: bool = False
+) -> LocalStore:
     """The store of this configuration, alone. Raises StoreError, ConfigError."""
     from semcache.store import Limits, LocalStore
 
@@ -150,6 +156,7 @@ def open_store(config: Config, embedder: Embedder | None = None) -> LocalStore:
         make_private(config.gptcache.data_dir),
         dim=None if embedder is None else embedder.dim,
         embedder=None if embedder is None else embedder.fingerprint,
+        sketches=sketches,
         limits=Limits(
             max_entries=config.gptcache.max_entries,
             max_bytes=bounds.max_bytes,
@@ -160,14 +167,18 @@ def open_store(config: Config, embedder: Embedder | None = None) -> LocalStore:
     )
 
 
-def open_embedder(config: Config, progress: Progress = _silent) -> Embedder | None:
+def open_embedder(
+    config: Config, progress: Progress = _silent, *, sketches: bool = False
+) -> Embedder | None:
     """The sentence encoder, prepared if it is the first time; None for the exact evaluation."""
     if not config.gptcache.semantic:
         return None
     from semcache.embedding import SentenceEncoder
 
     encoder = config.encoder
-    embedder = SentenceEncoder.open(encoder.model, quantize=encoder.quantize, say=progress)
+    embedder = SentenceEncoder.open(
+        encoder.model, quantize=encoder.quantize, sketches=sketches, say=progress
+    )
     if config.gptcache.dimension not in (None, embedder.dim):
         message = "'storage_config.vector_params.dimension' is not the encoder's"
         raise ConfigError(f"{message} {embedder.dim}: leave it out.")

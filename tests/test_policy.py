@@ -107,7 +107,7 @@ def test_misses_say_why_and_how_near_it_was() -> None:
     assert judge("What is its height?") == Miss("no neighbour", None)
     below = judge("What is its height?", Candidate(entry(), 0.59))
     assert below == Miss("below threshold", 0.59)
-    vetoed = judge("How tall is it, all 3 of them?", Candidate(entry(), 0.95))
+    vetoed = judge("How tall are 3 of them?", Candidate(entry("How tall are 4 of them?"), 0.95))
     assert vetoed == Miss("guard=numbers", 0.95)
 
 
@@ -151,14 +151,16 @@ class Scoring:
         return [Verdict(score >= 0.5, score, f"unsure of {score}") for score in scores]
 
 
-def near(id_: int, text: str, similarity: float, question: str = "How tall?") -> Candidate:
+def near(
+    id_: int, text: str, similarity: float, question: str = "How tall in 4 words?"
+) -> Candidate:
     return Candidate(entry(question, id=id_, completion=answer(text)), similarity)
 
 
 def verified(
     verifier: Verifier, *candidates: Candidate, choose: policy.Choose = policy.first
 ) -> Hit | Miss:
-    asked = Asked("How high?", HALF)
+    asked = Asked("How high in 4 words?", HALF)
     return policy.judge_semantic(asked, candidates, NOW, NONE, SETTINGS, verifier, choose)
 
 
@@ -181,15 +183,15 @@ def test_the_verifier_judges_once_the_nearest_of_each_answer_that_the_guards_lea
     scoring = Scoring({3: 0.1, 4: 0.1, 6: 0.1})
     missed = verified(
         scoring,
-        near(1, "a", 0.99, "How tall, in 3 words?"),
-        near(2, "d", 0.98, "How tall is it not?"),
+        near(1, "a", 0.99, "How tall in 3 words?"),
+        near(2, "d", 0.98, "How tall in 5 words?"),
         near(3, "a", 0.97),
         near(4, "b", 0.96),
         near(5, "a", 0.95),
         near(6, "c", 0.94),
         near(7, "e", 0.59),
     )
-    assert scoring.saw == [(Asked("How high?", HALF), [3, 4, 6])]
+    assert scoring.saw == [(Asked("How high in 4 words?", HALF), [3, 4, 6])]
     assert missed == Miss("guard=numbers", 0.99, 0.1)
 
 
