@@ -58,6 +58,9 @@ def test_the_exact_evaluation_switches_the_semantic_tier_off() -> None:
         ({"engines": ["upstream"]}, "set 'upstream.base_url' too"),
         ({"policy": {"guards": ["magic"]}}, "Unknown guard 'magic'"),
         ({"store": {"synchronous": "OFF"}}, "one of FULL, NORMAL"),
+        ({"policy": {"volatile": "never"}}, "must be one of ttl, bypass, off, not 'never'"),
+        ({"policy": {"personal": True}}, "must be one of user, tenant, bypass, off, not True"),
+        ({"policy": {"volatile_ttl_s": 0}}, "'policy.volatile_ttl_s' must be more than 0"),
         ({"cag": {"max_tokens": 0}}, "'cag.max_tokens' must be at least 1"),
         ({"embedding": "openai"}, "'embedding: 'openai'' is not available"),
     ],
@@ -83,6 +86,18 @@ def test_a_bad_file(tmp_path: Path, text: str, message: str) -> None:
         Config.from_file(path)
     with pytest.raises(ConfigError, match="Cannot read"):
         Config.from_file(tmp_path / "none.yaml")
+
+
+def test_a_bare_off_in_yaml_is_off(tmp_path: Path) -> None:
+    path = tmp_path / "cache_config.yaml"
+    path.write_text("policy:\n  volatile: off\n  personal: off\n", encoding="utf-8")
+    settings = Config.from_file(path).policy_settings()
+    assert (settings.volatile, settings.personal) == ("off", "off")
+
+
+def test_changing_and_personal_answers_are_bounded_by_default() -> None:
+    settings = Config.from_mapping({}).policy_settings()
+    assert (settings.volatile, settings.volatile_ttl_s, settings.personal) == ("ttl", 300, "user")
 
 
 def test_the_command_line_overrides_the_file() -> None:

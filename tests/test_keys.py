@@ -89,6 +89,34 @@ def test_what_cannot_change_an_answer_does_not_matter(body: Body, flag: bool, te
     assert key_of(body) == key_of({**body, **extra})
 
 
+names = st.text(max_size=4)
+
+
+def key_per_user(body: Body) -> RequestKey:
+    return request_key(ChatRequest.from_wire(body, tenant="t"), per_user=True)
+
+
+@given(bodies, st.tuples(names, names), st.tuples(names, names))
+def test_per_user_the_named_user_is_part_of_the_scope(
+    body: Body, one: tuple[str, str], other: tuple[str, str]
+) -> None:
+    first, second = (
+        key_per_user({**body, "safety_identifier": safety, "user": user})
+        for safety, user in (one, other)
+    )
+    assert (first.exact == second.exact) is (one == other)
+    assert (first.scope == second.scope) is (one == other)
+    named = any(one)
+    unnamed = key_per_user(body)
+    assert (first == unnamed) is not named
+    assert unnamed == key_of(body)
+
+
+def test_one_field_cannot_stand_for_the_other() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "What is my balance?"}]}
+    assert key_per_user({**body, "user": "a"}) != key_per_user({**body, "safety_identifier": "a"})
+
+
 def canonical(body: Body) -> str:
     """An independent notion of sameness: JSON with sorted members, numbers by value."""
     numbers = ("temperature", "top_p")
