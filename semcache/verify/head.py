@@ -1,0 +1,161 @@
+"""A trained head: named features in, the probability of a right answer out. numpy only.
+
+Two kinds, both small:
+
+- `layers`: affine layers with tanh between them (one layer: logistic regression);
+- `trees`: gradient-boosted regression trees as flat arrays, read without branching in Python.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semcache.verify.weight_file import Floats, array, read
+
+FORMAT = "semcache pair head 1"
+_EXTREME = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Affine layers, kernels (inputs, outputs); the last has one output."""
+
+    kernels: tuple[Floats, ...]
+    biases: tuple[Floats, ...]
+
+    def logits(self, rows: Floats) -> Floats:
+        """(n,) of standardised features (n, inputs)."""
+        for kernel, bias in zip(self.kernels[:-1], self.biases[:-1], strict=True):
+            rows = np.tanh(rows @ kernel + bias)
+        found: Floats = (rows @ self.kernels[-1] + self.biases[-1])[:, 0]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """Trees (trees, nodes): a row goes `left` where its feature is at most the threshold.
+
+    A leaf leads to itself, so that `depth` steps bring every row to its leaf.
+    """
+
+    feature: NDArray[np.intp]
+    threshold: Floats
+    left: NDArray[np.intp]
+    right: NDArray[np.intp]
+    value: Floats
+    base: float
+    depth: int
+
+    def logits(self, rows: Floats) -> Floats:
+        """(n,) of standardised features (n, inputs)."""
+        trees = np.arange(len(self.feature))
+        at = np.zeros((len(rows), len(trees)), dtype=np.intp)
+        lines = np.arange(len(rows))[:, None]
+        for _ in range(self.depth):
+            low = rows[lines, self.feature[trees, at]] <= self.threshold[trees, at]
+            at = np.where(low, self.left[trees, at], self.right[trees, at])
+        found: Floats = self.value[trees, at].sum(axis=1) + np.float32(self.base)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """`inputs` are the names of the features it takes, in order.
+
+    `threshold`: serve at this probability or above. `encoders`: fingerprints of the encoders that
+    it was trained for.
+    """
+
+    inputs: tuple[str, ...]
+    mean: Floats
+    scale: Floats
+    members: tuple[Layers | Trees, ...]
+    threshold: float
+    encoders: frozenset[str]
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a weight file. Raises ConfigError where it is not whole, or not of this form."""
+        return read(path, FORMAT, cls.of)
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Self:
+        """From the parsed file. Raises ValueError, KeyError or TypeError."""
+        inputs = tuple(str(name) for name in data["inputs"])
+        size = len(inputs)
+        mean, scale = array(data["mean"], size), array(data["scale"], size)
+        if not bool((scale > 0).all()):
+            raise ValueError("a scale is not above 0")
+        threshold = float(data["threshold"])
+        if not 0 < threshold <= 1:
+            raise ValueError("the threshold is no probability")
+        members = tuple(_member(one, size) for one in data["members"])
+        if not members:
+            raise ValueError("it has no members")
+        encoders = frozenset(str(one) for one in data["encoders"])
+        return cls(inputs, mean, scale, members, threshold, encoders)
+
+    def probability(self, features: Floats) -> Floats:
+        """Probabilities (n,) of features (n, inputs), in the order of `inputs`.
+
+        Raises ValueError for another shape. What is not finite counts as 0, a refusal.
+        """
+        if features.ndim != 2 or features.shape[1] != len(self.inputs):
+            raise ValueError(f"features have the shape (n, {len(self.inputs)})")
+        sound = np.isfinite(features).all(axis=1)
+        rows = ((features - self.mean) / self.scale).astype(np.float32)
+        total = sum(member.logits(rows) for member in self.members) / len(self.members)
+        chances = 1 / (1 + np.exp(-np.clip(total, -_EXTREME, _EXTREME)))
+        return np.where(sound, chances, 0.0).astype(np.float32)
+
+
+def _member(data: Any, inputs: int) -> Layers | Trees:
+    if data["kind"] == "layers":
+        return _layers(data, inputs)
+    if data["kind"] == "trees":
+        return _trees(data, inputs)
+    raise ValueError(f"the kind '{data['kind']}' is unknown")
+
+
+def _layers(data: Any, inputs: int) -> Layers:
+    sizes = [inputs, *(len(bias) for bias in data["biases"])]
+    if sizes[-1] != 1 or len(data["kernels"]) != len(sizes) - 1:
+        raise ValueError("the layers do not fit together")
+    kernels = tuple(
+        array(kernel, one, other)
+        for kernel, one, other in zip(data["kernels"], sizes[:-1], sizes[1:], strict=True)
+    )
+    return Layers(kernels, tuple(array(bias, len(bias)) for bias in data["biases"]))
+
+
+def _trees(data: Any, inputs: int) -> Trees:
+    shape = np.asarray(data["feature"]).shape
+    if len(shape) != 2:
+        raise ValueError("trees are arrays of (trees, nodes)")
+    places = {name: np.asarray(data[name]) for name in ("feature", "left", "right")}
+    for name, limit in (("feature", inputs), ("left", shape[1]), ("right", shape[1])):
+        found = places[name]
+        if (
+            found.shape != shape
+            or found.dtype.kind != "i"
+            or found.min() < 0
+            or found.max() >= limit
+        ):
+            raise ValueError(f"'{name}' of the trees is out of range")
+    depth = int(data["depth"])
+    if not 0 < depth <= 32:
+        raise ValueError("the depth of the trees is out of range")
+    return Trees(
+        places["feature"],
+        array(data["threshold"], *shape),
+        places["left"],
+        places["right"],
+        array(data["value"], *shape),
+        float(data["base"]),
+        depth,
+    )

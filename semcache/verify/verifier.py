@@ -1,0 +1,207 @@
+"""PairVerifier: the probability that a cached answer is right, from two heads and what rivals say.
+
+Three steps, each cheaper to refuse than the next:
+
+1. What the encoder cannot read (unknown tokens, Chinese in an English vocabulary), what another
+   encoder made, and what is too long to be judged without a sketch is refused with a score of 0.
+2. Where cosine and token vectors alone leave no chance, the texts are not compared.
+3. The head with all features judges; without sketches the head without token features, which asks
+   for more, and whose probabilities are shifted so that one threshold serves both.
+
+Of candidates with different answers at most one is right, so a near rival takes from a
+probability what is its own: odds_i / (1 + odds_i + sum_j (1 - s_ij) odds_j), where s_ij is the
+probability that the two stored questions share an answer after all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from semcache.errors import ConfigError
+from semcache.interfaces import Asked, Candidate, Verdict
+from semcache.sketch import Sketch
+from semcache.verify.alignment import Alignment
+from semcache.verify.features import (
+    ALIGNMENT,
+    FEATURES,
+    WEIGHTS,
+    Features,
+    margin,
+    of_alignment,
+    of_similarity,
+    of_texts,
+    of_tokens,
+    read_tokens,
+)
+from semcache.verify.head import Head
+from semcache.verify.tokens import TOKEN_FEATURES, Tokens
+
+FULL, BLIND, FIRST = "full.json", "blind.json", "first.json"
+
+SERVED, UNLIKELY = "likely_right", "unlikely"
+HOPELESS, UNREADABLE = "another_question", "unreadable"
+FOREIGN, TOO_LONG, RIVAL = "foreign_encoder", "too_long_to_judge", "rival_answer"
+
+UNKNOWN_TOKEN = 100  # [UNK] in BERT's vocabularies
+MAX_UNKNOWN_SHARE = 0.2
+MAX_BLIND_CHARS = 240
+_RIVAL_AT = 0.25
+_ALIGNED = FEATURES.index("alignment")
+_WITHOUT_TOKENS = frozenset(range(len(FEATURES))) - {
+    FEATURES.index(name) for name in (*TOKEN_FEATURES, "alignment")
+}
+
+
+class PairVerifier:
+    """Implements `interfaces.Verifier`. Immutable, so safe to call from several threads."""
+
+    def __init__(
+        self,
+        full: Head,
+        blind: Head,
+        first: Head,
+        alignment: Alignment,
+        threshold: float | None = None,
+    ) -> None:
+        """`threshold`: serve at this score or above, 0..1; None for the one of the weights.
+
+        Raises ConfigError where a head asks for features that are not there.
+        """
+        self._full, self._blind, self._first = full, blind, first
+        self._alignment = alignment
+        self.threshold = full.threshold if threshold is None else threshold
+        if not 0 < self.threshold <= 1:
+            raise ConfigError(f"A verifier's threshold lies in 0..1, not at {threshold}.")
+        self._full_at, self._blind_at, self._first_at = map(_places, (full, blind, first))
+        if max(self._first_at) >= _ALIGNED or not set(self._blind_at) <= _WITHOUT_TOKENS:
+            raise ConfigError("The verifier's heads ask for features that come too late for them.")
+
+    @classmethod
+    def open(cls, weights: Path = WEIGHTS, threshold: float | None = None) -> Self:
+        """Load the weights in a folder. Raises ConfigError where they are not whole."""
+        full, blind, first = (Head.load(weights / name) for name in (FULL, BLIND, FIRST))
+        return cls(full, blind, first, Alignment.load(weights / ALIGNMENT), threshold)
+
+    def judge(self, asked: Asked, candidates: Sequence[Candidate]) -> Sequence[Verdict]:
+        """One verdict for each candidate, in order; see the module for how."""
+        ours = read_tokens(asked.sketch)
+        tokens = [read_tokens(one.sketch) for one in candidates]
+        refused = [self._refusal(asked, one) for one in candidates]
+        rows = np.full((len(candidates), len(FEATURES)), np.nan, dtype=np.float32)
+        for at, one in enumerate(candidates):
+            rows[at, 0] = margin(one, candidates)
+            rows[at, 1:_ALIGNED] = (
+                *of_similarity(one.similarity),
+                *of_tokens(ours, tokens[at]),
+            )
+        self._refuse_hopeless(rows, refused)
+        for at, one in enumerate(candidates):
+            if refused[at] is None:
+                rows[at, _ALIGNED] = of_alignment(self._alignment, ours, tokens[at])
+                rows[at, _ALIGNED + 1 :] = of_texts(asked.question, one.question)
+        alone = self._scores(rows, refused)
+        scores = self._divided(candidates, tokens, alone)
+        return [
+            self._verdict(score, before, reason, row)
+            for score, before, reason, row in zip(scores, alone, refused, rows, strict=True)
+        ]
+
+    def _refusal(self, asked: Asked, candidate: Candidate) -> str | None:
+        """Why a candidate is not to be judged at all."""
+        made_by = candidate.entry.embedder
+        if made_by is not None and made_by not in self._full.encoders:
+            return FOREIGN
+        texts = (asked.question, candidate.question)
+        if _unknown(asked.sketch, texts[0]) or _unknown(candidate.sketch, texts[1]):
+            return UNREADABLE
+        blind = asked.sketch is None or candidate.sketch is None
+        return TOO_LONG if blind and max(map(len, texts)) > MAX_BLIND_CHARS else None
+
+    def _refuse_hopeless(self, rows: Features, refused: list[str | None]) -> None:
+        """Spare the candidates without a chance the comparison of the texts."""
+        chances = self._first.probability(rows[:, self._first_at])
+        read = np.isfinite(rows[:, _ALIGNED - 1])
+        for at in np.flatnonzero(read & (chances < self._first.threshold)).tolist():
+            refused[at] = refused[at] or HOPELESS
+
+    def _scores(self, rows: Features, refused: list[str | None]) -> list[float]:
+        """Probabilities before rivals; 0 for what was refused."""
+        scores = np.zeros(len(rows), dtype=np.float32)
+        open_ = np.array([reason is None for reason in refused], dtype=bool)
+        read = np.isfinite(rows[:, _ALIGNED])
+        for head, places, which in (
+            (self._full, self._full_at, open_ & read),
+            (self._blind, self._blind_at, open_ & ~read),
+        ):
+            if which.any():
+                scores[which] = head.probability(rows[which][:, places])
+        found: list[float] = scores.tolist()
+        return found
+
+    def _divided(
+        self, candidates: Sequence[Candidate], tokens: Sequence[Tokens | None], alone: list[float]
+    ) -> list[float]:
+        """The scores, less what near rivals with other answers claim."""
+        near = [at for at, score in enumerate(alone) if score >= _RIVAL_AT]
+        odds = {at: alone[at] / max(1e-6, 1 - alone[at]) for at in near}
+        scores = list(alone)
+        for at in near if len(near) > 1 else []:
+            claimed = sum(
+                odds[other]
+                * (1 - self._alike(candidates[at], candidates[other], tokens[at], tokens[other]))
+                for other in near
+                if other != at
+            )
+            scores[at] = odds[at] / (1 + odds[at] + claimed)
+        return scores
+
+    def _alike(
+        self, one: Candidate, other: Candidate, ours: Tokens | None, theirs: Tokens | None
+    ) -> float:
+        """Probability that two stored questions have one answer; 0 where it cannot be known."""
+        if ours is None or theirs is None:
+            return 0.0
+        # Candidates carry no vectors; the mean of the token vectors is close to the encoder's.
+        means = ours.vectors.mean(axis=0), theirs.vectors.mean(axis=0)
+        norm = float(np.linalg.norm(means[0]) * np.linalg.norm(means[1]))
+        row = [
+            0.0,
+            *of_similarity(float(means[0] @ means[1]) / max(norm, 1e-6)),
+            *of_tokens(ours, theirs),
+            of_alignment(self._alignment, ours, theirs),
+            *of_texts(one.question, other.question),
+        ]
+        whole = np.array([row], dtype=np.float32)[:, self._full_at]
+        return float(self._full.probability(whole)[0])
+
+    def _verdict(self, score: float, alone: float, reason: str | None, row: Features) -> Verdict:
+        serve = reason is None and score >= self.threshold
+        if reason is None:
+            reason = SERVED if serve else RIVAL if alone >= self.threshold else UNLIKELY
+        named = zip(FEATURES, row.tolist(), strict=True)
+        return Verdict(
+            serve, score, reason, {name: value for name, value in named if value == value}
+        )
+
+
+def _places(head: Head) -> list[int]:
+    unknown = [name for name in head.inputs if name not in FEATURES]
+    if unknown:
+        raise ConfigError(
+            f"The verifier's weights ask for features that this version does not have: "
+            f"{', '.join(unknown[:5])}. Train them again with benchmarks.training."
+        )
+    return [FEATURES.index(name) for name in head.inputs]
+
+
+def _unknown(sketch: Sketch | None, text: str) -> bool:
+    """Whether the encoder's vocabulary lacks too much of the text."""
+    if sketch is None:
+        wide = sum(letter >= "\u2e80" for letter in text)
+        return wide > MAX_UNKNOWN_SHARE * len(text)
+    share = int((sketch.ids == UNKNOWN_TOKEN).sum()) / max(1, len(sketch.ids))
+    return share > MAX_UNKNOWN_SHARE
