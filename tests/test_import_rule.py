@@ -32,7 +32,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"explain", "layers"}),
     frozenset({"cache"}),
 )
-ADAPTERS = frozenset({"store", "embedding", "cag", "gptcache", "upstream", "endpoint"})
+ADAPTERS = frozenset({"store", "embedding", "cag", "gptcache", "upstream", "endpoint", "verify"})
 ONE_ADAPTER = {"endpoint": "upstream"}  # two files of one adapter
 ABOVE = frozenset({"config", "assembly", "client", "cli", "__init__"})
 
