@@ -13,23 +13,28 @@ import re
 _MOMENTS = (
     (
         "the time of day",
-        r"""\bwhat(?:['’]?s|\s+is)?\s+(?:the\s+)?(?:(?:current|exact|local|right)\s+)*
-              (?:time|hour|date|day(?:\s+of\s+the\s+week)?)
-              (?:\s+is\s+it|\s+is\s+today|\s+now|\s+right\s+now|\s+today)*\s*
-              (?:(?:in|at)\s+[\w\s,.]{1,30})?\W*$
-          | \bwhat\s+(?:time|day|date|year|month|weekday)\s+is\s+(?:it|today)\b
-          | \bwhat(?:['’]?s|\s+is)\s+(?:today|tomorrow)(?:['’]?s)?\s+(?:date|day|weekday)\b
-          | \b(?:current|today['’]?s)\s+(?:date|time)\b(?!\s+(?:zone|format|function|
-              in\s+(?:python|java|sql|js|c\b)))
-              (?=\W*$|\s+in\s+\w+\W*$)""",
+        r"""\bwhat(?:['’]?s|\s+is)?\s+(?:the\s+|(?:current|exact|local)\s+)+
+              (?:time|hour|date|day|day\s+of\s+the\s+(?:week|month)|month)
+              (?:\s+(?:is\s+it|is\s+today|right\s+now|now|today|tomorrow|please))*\s*
+              (?:(?:in|at|for)\s+(?!the\s+(?:book|film|movie|story))[\w\s,.]{1,30})?\W*$
+          | \b(?:what|which)\s+(?:time|day|date|year|month|weekday)\s+(?:of\s+the\s+\w+\s+)?
+              (?:is\s+(?:it|today|tomorrow)|it\s+is|today\s+is|tomorrow\s+is|will\s+it\s+be)\b
+          | \b(?:today|tomorrow|yesterday)['’]?s?\s+date\b
+          | \b(?:tell|give|know|have|say|look\s+up|check)\s+(?:\w+\s+)?the\s+(?:time|date)
+              (?:\s+(?:now|today|tomorrow|please|in\s+\w+))*\W*$
+          | ^\W*(?:the\s+)?(?:current\s+)?(?:time|date)(?:\s+(?:now|today|please))*\W*$
+          | \b(?:current|exact)\s+(?:\w{2,8}\s+)?time\b(?!\s+(?:zone|format|function|complexity))
+              (?=\W*$|\s+(?:in|at|for)\s+(?!python|java|sql|js|c\b)[\w\s]{1,30}\W*$)""",
     ),
     (
         "chance",
-        r"""\b(?:flip|toss)\s+(?:me\s+)?a\s+coin\b
-          | \b(?:roll|throw)\s+(?:me\s+)?(?:a|an|two|some|the|\d+)\s*(?:\w+[-\s])?(?:dice|die|
-              d\d+)\b
-          | \b(?:pick|choose|give\s+me|generate|tell\s+me|draw)\s+(?:me\s+)?(?:a|an|some|
-              \d+)\s+random\b
+        r"""\b(?:flip|flipping|toss|tossing|throw)\s+(?:\w+\s+){0,4}?coin\b
+          | \bcoin\s+(?:flip|toss)\b
+          | \bheads\s+or\s+tails\b
+          | \b(?:roll|rolling|throw|cast)\s+(?:[\w-]+,?\s+){0,4}?(?:dice|die|d\d+)\b
+          | \bdice\s+roll\b
+          | \b(?:pick|choose|give\s+me|generate|tell\s+me|draw)\s+(?:me\s+)?(?:an?|some|\d+)\s+
+              random\b
           | \bsurprise\s+me\b""",
     ),
 )
@@ -121,6 +126,12 @@ _SUBJECTS = (
               working)\W*$""",
     ),
     (
+        "a journey",
+        r"""\bflight\s+(?:number\s+)?[a-z]{1,2}\d?\s?\d{2,4}\b
+          | \bhow(?:['’]?s|\s+is)\s+(?:the\s+)?traffic\b
+          | \btraffic\s+(?:like|now|report|update)\b""",
+    ),
+    (
         "a count that grows",
         r"""\bhow\s+many\s+(?:\w+\s+){0,3}?(?:followers|subscribers|users|employees|subscriptions)\b
           | \bpopulation\s+(?:of|in)\b | \bhow\s+old\s+is\s+(?!the\b|your\b|too\b|a\b|an\b)\w+""",
@@ -143,6 +154,7 @@ _WAY = re.compile(
     r"\b(?:write|draft|translate|implement|refactor)\b",
     re.IGNORECASE,
 )
+_ODDS = re.compile(r"\b(?:probability|odds|chances?\s+(?:of|that)|expected|how\s+many)\b", re.I)
 _YEAR = re.compile(r"(?<!\d)(?:1[0-9]|20)\d\d(?!\d)|\b\d{1,2}(?:st|nd|rd|th)\s+century\b")
 _HAN = re.compile("[\u3400-\u9fff]")
 
@@ -164,6 +176,8 @@ _CHINESE_SUBJECT = re.compile(_ZH_SUBJECT)
 
 def momentary(text: str) -> str | None:
     """Why the answer is wrong at the next asking, or None."""
+    if _ODDS.search(text) or _WAY.search(text):
+        return None
     return _first(_CHINESE_MOMENTS if _HAN.search(text) else _ENGLISH_MOMENTS, text)
 
 
