@@ -38,28 +38,34 @@ def search(
     with_sketches: bool,
 ) -> tuple[list[Candidate], bool]:
     """The k nearest entries, and whether all that was found is (still) there."""
-    near, whole = _nearest(connection, index, scope.digest(), query, k)
-    if not near:
-        return [], whole
+    found = index.search(scope.digest(), query, k)
+    if not found:
+        return [], True
+    if min(found)[0] < 0:
+        near, whole = _nearest(connection, index, scope.digest(), query, k)
+    elif with_sketches:
+        near, whole = [_Near(at, at, similarity, None) for at, similarity in found], True
+    else:  # what every lookup without a verifier does: nothing that it does not need
+        entries = rows.by_ids(connection, [at for at, _ in found], scope)
+        plain = [Candidate(entries[at], cosine) for at, cosine in found if at in entries]
+        return plain, len(plain) == len(found)
     entries = rows.by_ids(connection, [each.entry_id for each in near], scope)
     sketches = _sketches(connection, [each.index_id for each in near]) if with_sketches else {}
-    found = [
+    candidates = [
         Candidate(entries[each.entry_id], each.similarity, sketches.get(each.index_id), each.alias)
         for each in near
         if each.entry_id in entries
     ]
-    return found, whole and len(found) == len(near)
+    return candidates, whole and len(candidates) == len(near)
 
 
 def _nearest(
     connection: sqlite3.Connection, index: VectorIndex, digest: str, query: Vector, k: int
 ) -> tuple[list[_Near], bool]:
-    """The nearest vector of each of the k nearest entries."""
+    """The nearest vector of each of the k nearest entries, where some have several."""
     wanted = k
     while True:
         found = index.search(digest, query, wanted)
-        if all(index_id > 0 for index_id, _ in found):  # almost always: there are no aliases
-            return [_Near(at, at, similarity, None) for at, similarity in found[:k]], True
         owners = _owners(connection, [-index_id for index_id, _ in found if index_id < 0])
         near: dict[int, _Near] = {}
         for index_id, similarity in found:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -105,11 +104,11 @@ class LocalStore:
         if query.shape != (self._encoder.dim,):
             raise StoreError(f"The query has {query.size} dimensions, not {self._encoder.dim}.")
         self._catch_up(self._follower)
+        index, asked = self._follower.index, (scope, query, k, self._sketches)
         with self._database.looking_up() as connection:
-            find = partial(candidates.search, connection, with_sketches=self._sketches)
-            found, whole = find(self._follower.index, scope, query, k)
+            found, whole = candidates.search(connection, index, *asked)
             if not whole:  # a row went in between
-                found, _ = find(self._follower.index, scope, query, k)
+                found, _ = candidates.search(connection, self._follower.index, *asked)
         return found
 
     def _catch_up(self, follower: Follower) -> None:
