@@ -21,8 +21,8 @@ _MOMENTS = (
               (?:is\s+(?:it|today|tomorrow)|it\s+is|today\s+is|tomorrow\s+is|will\s+it\s+be)\b
           | \b(?:today|tomorrow|yesterday)['’]?s?\s+date\b
           | \b(?:tell|give|know|have|say|look\s+up|check)\s+(?:\w+\s+)?the\s+(?:time|date)
-              (?:\s+(?:now|today|tomorrow|please|in\s+\w+))*\W*$
-          | ^\W*(?:the\s+)?(?:current\s+)?(?:time|date)(?:\s+(?:now|today|please))*\W*$
+              (?:[\s,]+(?:now|today|tomorrow|please|in\s+\w+))*\W*$
+          | ^\W*(?:the\s+)?(?:current\s+)?(?:time|date)(?:[\s,]+(?:now|today|please))*\W*$
           | \b(?:current|exact)\s+(?:\w{2,8}\s+)?time\b(?!\s+(?:zone|format|function|complexity))
               (?=\W*$|\s+(?:in|at|for)\s+(?!python|java|sql|js|c\b)[\w\s]{1,30}\W*$)""",
     ),
