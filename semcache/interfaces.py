@@ -11,67 +11,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Protocol, TypeAlias
 
 from semcache.chat import ChatRequest
-from semcache.completion import Chunk, Completion
+from semcache.completion import Chunk
+from semcache.entry import Candidate as Candidate
+from semcache.entry import Entry as Entry
+from semcache.entry import State as State
+from semcache.entry import Tier as Tier
+from semcache.entry import Vector as Vector
 from semcache.keys import Scope, Source
 from semcache.sketch import Sketch
-
-Vector: TypeAlias = NDArray[np.float32]
-Tier = Literal["exact", "semantic"]
-State = Literal["", "quarantined"]
-
-
-# ----------------------------------------------------------------------------- what is stored
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One stored answer.
-
-    `id` is 0 until the store gives one. `key` is the exact key; a second put under the same key
-    replaces the first. `question` is None for an entry that may be matched exactly only, and so is
-    `embedder` (the fingerprint of the encoder that made its vector). `expires_at` None: never.
-    `cost_s` is what the answer cost to make, in seconds. `hits` and `used_at` lag behind by the
-    store's flush interval. What is quarantined is kept and never served.
-    """
-
-    key: str
-    scope: Scope
-    question: str | None
-    completion: Completion
-    created_at: float
-    expires_at: float | None = None
-    embedder: str | None = None
-    cost_s: float = 0.0
-    id: int = 0
-    hits: int = 0
-    used_at: float = 0.0
-    state: State = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A stored entry and the cosine of its question with the one asked.
-
-    `sketch` is of that question; None where it has none, or the store was opened without. `alias`
-    is the other question that was nearer than the entry's own, if one was (`Store.add_alias`).
-    """
-
-    entry: Entry
-    similarity: float
-    sketch: Sketch | None = None
-    alias: str | None = None
-
-    @property
-    def question(self) -> str:
-        """The stored question that `similarity` and `sketch` are of."""
-        return self.entry.question or "" if self.alias is None else self.alias
-
 
 # ------------------------------------------------------------------------------- what is decided
 
