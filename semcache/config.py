@@ -18,6 +18,7 @@ from semcache import guards
 from semcache.cag.settings import CagSettings
 from semcache.errors import ConfigError
 from semcache.gptcache.vocabulary import KNOWN_KEYS, GptcacheSettings, read_vocabulary
+from semcache.guards import DEFAULT_GUARDS
 from semcache.policy import PolicySettings
 from semcache.sections import read_section, require_known
 
@@ -40,7 +41,7 @@ class EncoderSection:
 class PolicySection:
     """`policy:` — what may be served and stored. See `policy.PolicySettings`."""
 
-    guards: tuple[str, ...] = ("numbers", "negation")
+    guards: tuple[str, ...] = DEFAULT_GUARDS
     candidates: int = 5
     max_unknown_share: float = 0.2
     max_temperature: float = 0.0

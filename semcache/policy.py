@@ -20,6 +20,7 @@ from semcache import guards
 from semcache.chat import ChatRequest
 from semcache.completion import Completion
 from semcache.directives import Directives
+from semcache.guards import DEFAULT_GUARDS
 from semcache.interfaces import Asked, Candidate, Encoded, Entry, Hit, Miss, Verdict, Verifier
 
 _FINISHED = frozenset({"stop", "tool_calls", "function_call"})
@@ -39,7 +40,7 @@ class PolicySettings:
     threshold: float = 0.6
     candidates: int = 5
     semantic: bool = True
-    guards: tuple[str, ...] = ("numbers", "negation")
+    guards: tuple[str, ...] = DEFAULT_GUARDS
     max_unknown_share: float = 0.2
     max_temperature: float = 0.0
     ttl_s: float | None = None

@@ -32,6 +32,7 @@ from semcache.completion import text_completion_of
 from semcache.config import Config
 from semcache.directives import NONE, ONLY_IF_CACHED
 from semcache.gptcache.threshold import cosine_threshold
+from semcache.guards import DEFAULT_GUARDS
 from semcache.interfaces import Asked, Candidate, Hit, Miss
 from semcache.keys import request_key
 
@@ -185,7 +186,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--guards",
         nargs="*",
-        default=["numbers", "negation"],
+        default=list(DEFAULT_GUARDS),
         help="empty: GPTCache's distance alone",
     )
     parser.add_argument("--out", type=Path, help="folder for the plot (PNG) and the result (JSON)")

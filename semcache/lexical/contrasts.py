@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from semcache.lexical.dates import Amount
 from semcache.lexical.extraction import Facts
 from semcache.lexical.opposites import CONVERSES
 from semcache.lexical.pairing import (
@@ -36,9 +37,14 @@ def _contrast(ours: Iterable[str], theirs: Iterable[str]) -> Contrast | None:
     return found if found.ours or found.theirs else None
 
 
+def numbers_apart(a: Facts, b: Facts) -> tuple[list[Amount], list[Amount]]:
+    """Amounts of each side without an equal on the other: 400 mg against 400 mcg."""
+    return unmatched(a.numbers, b.numbers, lambda one, other: one.same(other))
+
+
 def numbers(a: Facts, b: Facts) -> Contrast | None:
-    """Amounts without an equal: 400 mg against 400 mcg; a first or 1st alone is not counted."""
-    left, right = unmatched(a.numbers, b.numbers, lambda one, other: one.same(other))
+    """Amounts without an equal; a `first` or `1st` that only one side has does not count."""
+    left, right = numbers_apart(a, b)
     if not (left and right):
         left = [one for one in left if (one.dimension, one.value) != ("ordinal", "1")]
         right = [one for one in right if (one.dimension, one.value) != ("ordinal", "1")]
@@ -80,10 +86,16 @@ def negation(a: Facts, b: Facts) -> Contrast | None:
     """One text is negated (an odd number of times) and the other is not."""
     if len(a.negations) % 2 == len(b.negations) % 2:
         return None
-    flipped = opposites(a, b)
-    if flipped and len(flipped.ours) == 1 and _covers(a, b, flipped):
-        return None  # not possible, impossible
+    if _cancelled(a, b, _opposed(a, b)):
+        return None
     return Contrast(_negated(a), _negated(b))
+
+
+def _cancelled(a: Facts, b: Facts, flipped: Contrast | None) -> bool:
+    """One negation and one opposite that it governs cancel out: not possible, impossible."""
+    if flipped is None or len(a.negations) % 2 == len(b.negations) % 2:
+        return False
+    return len(flipped.ours) == len(flipped.theirs) == 1 and _covers(a, b, flipped)
 
 
 def _covers(a: Facts, b: Facts, flipped: Contrast) -> bool:
@@ -113,6 +125,11 @@ def scope(a: Facts, b: Facts) -> Contrast | None:
 
 def opposites(a: Facts, b: Facts) -> Contrast | None:
     """Words of opposite poles, each in one text only: enable, disable; possible, impossible."""
+    flipped = _opposed(a, b)
+    return None if _cancelled(a, b, flipped) else flipped
+
+
+def _opposed(a: Facts, b: Facts) -> Contrast | None:
     ours: list[str] = []
     theirs: list[str] = []
     sides, others = _sides(a), _sides(b)

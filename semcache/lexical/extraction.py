@@ -103,6 +103,8 @@ def _content(
         word = token.lower
         given = vocabulary.ROLES.get(word) if token.kind == "word" else chinese.ROLES.get(word)
         if given is not None:
+            if role == given == "to":  # a way to convert A to B: the first was an infinitive's
+                roles = [(base, "" if part == "to" else part) for base, part in roles]
             role = _role_after(role, word, given, before)
         elif at not in used and (base := _content_word(token)):
             content.append(base)

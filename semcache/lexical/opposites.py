@@ -89,7 +89,7 @@ upstairs | downstairs
 front | back rear
 left leftmost | right rightmost
 first | last final
-next | previous prior
+next upcoming | previous prior last
 past | future
 north northern | south southern
 east eastern | west western
@@ -245,7 +245,7 @@ PREFIXES = frozenset("un in im ir il dis non de mis anti".split())
 """What turns a word around: `possible` against `impossible`."""
 
 CONVERSES = frozenset(
-    {"before", "better", "more", "high", "big", "accelerate", "good", "cheap", "old"}
+    map(stem, "before better more high big accelerate good cheap old tall easy early".split())
 )
 """Axes whose poles say the same when the two sides change places: A before B, B after A."""
 

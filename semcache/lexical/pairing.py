@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from semcache.lexical.gazetteer import CLASS_OF, RELATED
 from semcache.lexical.opposites import POLES, PREFIXES
+from semcache.lexical.synonyms import synonyms
 
 Item = TypeVar("Item")
 
@@ -42,11 +43,13 @@ def words_apart(ours: Iterable[str], theirs: Iterable[str]) -> tuple[list[str], 
 
 
 def alike(one: str, other: str) -> bool:
-    """One word, slipped or shortened; never two words that are known to differ."""
+    """One word, slipped or shortened, or a synonym; never two words that are known to differ."""
     if one == other or RELATED.get(one, one) == RELATED.get(other, other):
         return True
     if one in CLASS_OF and other in CLASS_OF:
         return False
+    if synonyms(one, other):
+        return True
     short, long = (one, other) if len(one) <= len(other) else (other, one)
     if len(short) < _MIN_PREFIX or (one in POLES and other in POLES):
         return False

@@ -79,8 +79,8 @@ MONTHS: Mapping[str, int] = {
     name: at
     for at, names in enumerate(
         ("january jan", "february feb", "march mar", "april apr", "may", "june jun", "july jul",
-         "august "
-         "aug", "september sep sept", "october oct", "november nov", "december dec"), start=1,
+         "august aug", "september sep sept", "october oct", "november nov", "december dec"),
+        start=1,
     )
     for name in names.split()
 }  # fmt: skip
@@ -90,9 +90,8 @@ ROLES: Mapping[str, str] = {
     "from": "from", "to": "to", "into": "to", "onto": "to", "than": "than", "before": "before",
     "after": "after", "by": "by", "over": "over", "instead": "instead", "against": "against",
     "versus": "", "vs": "", "via": "via", "with": "with", "without": "without", "of": "of",
-    "in": (
-        "in"
-    ),
+    "in": "in", "on": "in", "at": "in", "for": "for", "as": "as", "under": "under",
+    "through": "via", "during": "in", "between": "", "among": "in", "except": "without",
     "using": "with", "per": "per", "about": "about", "until": "before", "behind": "after",
     "inside": "in", "within": "in", "toward": "to", "towards": "to", "not": "not", "but": "not",
 }  # fmt: skip
