@@ -1,6 +1,7 @@
 """What a verifier gets from the running cache, and what its word and a quarantine do there.
 
-Everything is real but the answerer; the verifier compares token vectors by MaxSim.
+Everything is real but the answerer; the verifier compares token vectors by MaxSim. Guards are off:
+what they refuse no verifier sees.
 """
 
 from __future__ import annotations
@@ -61,7 +62,11 @@ def said(request: ChatRequest) -> Completion:
 class World:
     def __init__(self, folder: Path) -> None:
         self.config = Config.from_mapping(
-            {"storage_config": {"data_dir": str(folder)}, "engines": []}
+            {
+                "storage_config": {"data_dir": str(folder)},
+                "policy": {"guards": []},
+                "engines": [],
+            }
         )
         self.answerer = ScriptedAnswerer(said)
 

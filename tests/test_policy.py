@@ -133,7 +133,7 @@ def test_what_is_quarantined_is_never_served() -> None:
     bad = entry(id=1, state="quarantined")
     assert policy.judge_exact(bad, NOW, NONE) == Miss("quarantined")
     assert judge("How high?", Candidate(bad, 0.9)) == Miss("quarantined", 0.9)
-    hit = judge("How high?", Candidate(bad, 0.9), Candidate(entry(id=2), 0.8))
+    hit = judge("How high?", Candidate(bad, 0.9), Candidate(entry(id=2), 0.8), guards=())
     assert isinstance(hit, Hit)
     assert hit.entry.id == 2
 
@@ -161,7 +161,8 @@ def verified(
     verifier: Verifier, *candidates: Candidate, choose: policy.Choose = policy.first
 ) -> Hit | Miss:
     asked = Asked("How high in 4 words?", HALF)
-    return policy.judge_semantic(asked, candidates, NOW, NONE, SETTINGS, verifier, choose)
+    numbers_only = PolicySettings(guards=("numbers",))
+    return policy.judge_semantic(asked, candidates, NOW, NONE, numbers_only, verifier, choose)
 
 
 def test_the_verifier_has_the_last_word() -> None:
