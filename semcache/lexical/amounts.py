@@ -143,7 +143,7 @@ class _Reader(DateReader):
             return self._day_first(at, int(value), end)
         if following in ("年", "月", "号", "日") and (dated := self._chinese_date(at, value, end)):
             return dated
-        if glued and self._kind(end) == "word" and not spelled and _no_unit(following):
+        if glued and self._kind(end) == "word" and not spelled and _no_unit(self.tokens[end]):
             self.found.identifiers.append(text + following)
             return self._use(at, end + 1)
         value, after = self._powers(value, end)
@@ -242,6 +242,7 @@ def _plain(value: float, written: str) -> str:
     return f"{value:.12g}"
 
 
-def _no_unit(word: str) -> bool:
+def _no_unit(token: Token) -> bool:
     """What stands at a number (3D, 5G) and is neither a unit nor a power of ten."""
-    return word not in measures.UNITS and word not in measures.POWERS
+    known = token.lower in measures.UNITS or token.lower in measures.POWERS
+    return token.text == "G" or not known

@@ -61,4 +61,4 @@ def _capitals_tell(tokens: list[Token]) -> bool:
     """Whether capitals mark names here: not in titles, nor where everything is in capitals."""
     long = [token for token in tokens if token.kind == "word" and len(token.text) > _SHORT_WORDS]
     upper = sum(token.text[0].isupper() for token in long)
-    return len(long) < 4 or upper <= 0.6 * len(long)
+    return len(long) < 5 or upper <= 0.6 * len(long)
