@@ -38,10 +38,14 @@ BATCH = 16
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One request between the exact and the semantic layer; `version` was the store's before."""
+    """One request between the exact and the semantic layer.
+
+    `version` was the store's before, and `withdrawals` the memory's.
+    """
 
     plan: Plan
     version: int
+    withdrawals: int
     exact: Hit | Miss
     decided: Decided
 
@@ -89,14 +93,15 @@ class Layers:
         return [look.decided for look in looks]
 
     def _look_exact(self, plan: Plan) -> _Look:
+        withdrawals = self.memory.withdrawals
         try:
             version = self.store.version()
             found = self.store.get(plan.key.exact)
         except Exception:
             self.failed("store")
-            return _Look(plan, 0, Miss("store error"), Decided(Miss("store error")))
+            return _Look(plan, 0, 0, Miss("store error"), Decided(Miss("store error")))
         exact = policy.judge_exact(found, self.clock(), plan.directives)
-        return _Look(plan, version, exact, Decided(exact))
+        return _Look(plan, version, withdrawals, exact, Decided(exact))
 
     def _may_look_alike(self, look: _Look) -> bool:
         if isinstance(look.exact, Hit) or look.exact.reason == "store error":
@@ -125,7 +130,7 @@ class Layers:
         decided = look.decided
         if isinstance(decided.decision, Hit):
             entry = decided.decision.entry
-            decided.rendered = self._remember(entry, look.version)
+            decided.rendered = self._remember(entry, look.version, look.withdrawals)
             self._touch(entry)
         elif look.exact != Miss("unknown"):
             decided.decision = look.exact
@@ -189,9 +194,9 @@ class Layers:
             cost_s=cost_s,
             used_at=now,
         )
-        version = self.store.version()
+        version, withdrawals = self.store.version(), self.memory.withdrawals
         self.memory.forget(entry.key)
-        self._remember(self.store.put(entry, vector, sketch), version)
+        self._remember(self.store.put(entry, vector, sketch), version, withdrawals)
         return keeping
 
     def _timeliness(self, plan: Plan, vector: Vector | None) -> Timeliness:
@@ -203,14 +208,14 @@ class Layers:
         """Delete by exact key, from memory too; returns how many there were."""
         removed = self.store.remove(keys)
         for key in keys:
-            self.memory.forget(key)
+            self.memory.withdraw(key)
         return removed
 
     def quarantine(self, entry_id: int) -> Entry | None:
         """Never serve an entry again, from memory neither. Raises StoreError."""
         entry = self.store.quarantine(entry_id)
         if entry is not None:
-            self.memory.forget(entry.key)
+            self.memory.withdraw(entry.key)
         return entry
 
     def failed(self, layer: str) -> None:
@@ -230,10 +235,10 @@ class Layers:
             self.failed("semantic")
             return [None]
 
-    def _remember(self, entry: Entry, version: int) -> Rendered:
+    def _remember(self, entry: Entry, version: int, withdrawals: int) -> Rendered:
         rendered = Rendered(entry.completion)
         size = rendered.size_bytes + 1024
-        self.memory.put(Remembered(entry, rendered, version, size))
+        self.memory.put(Remembered(entry, rendered, version, size), withdrawals)
         return rendered
 
     def _touch(self, entry: Entry) -> None:

@@ -29,6 +29,7 @@ class Memory:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
+        self._withdrawals = 0
         self._items: OrderedDict[str, Remembered] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -40,11 +41,19 @@ class Memory:
                 self._items.move_to_end(key)
             return item
 
-    def put(self, item: Remembered) -> None:
-        """Remember, in place of what was there; an item larger than the bound is not kept."""
+    @property
+    def withdrawals(self) -> int:
+        """How often something was withdrawn: to be read before what is to be put is read."""
+        return self._withdrawals
+
+    def put(self, item: Remembered, withdrawals: int | None = None) -> None:
+        """Remember, in place of what was there; an item larger than the bound is not kept.
+
+        Nor is one that was read before the last withdrawal: it may be what was withdrawn.
+        """
         with self._lock:
             self._drop(item.entry.key)
-            if item.size > self._max_bytes:
+            if item.size > self._max_bytes or withdrawals not in (None, self._withdrawals):
                 return
             self._items[item.entry.key] = item
             self._bytes += item.size
@@ -56,9 +65,16 @@ class Memory:
         with self._lock:
             self._drop(key)
 
-    def clear(self) -> None:
-        """Drop everything."""
+    def withdraw(self, key: str) -> None:
+        """Drop one item, also from the hands of who has read it and not yet put it."""
         with self._lock:
+            self._drop(key)
+            self._withdrawals += 1
+
+    def clear(self) -> None:
+        """Withdraw everything."""
+        with self._lock:
+            self._withdrawals += 1
             self._items.clear()
             self._bytes = 0
 

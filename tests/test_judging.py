@@ -192,6 +192,26 @@ def test_what_is_quarantined_is_served_no_more_until_it_is_answered_anew(world: 
     run(test)
 
 
+def test_a_lookup_that_a_quarantine_overtakes_leaves_nothing_in_memory(world: World) -> None:
+    async def test() -> None:
+        async with world.cache(None) as cache:
+            await world.ask(cache, HEIGHT)
+            request = text_request(HEIGHT, tenant="t", model="m")
+            plan = cache.plan(request, via=world.answerer)
+            key, layers = plan.key.exact, cache.layers
+            look = layers._look_exact(plan)
+            assert isinstance(look.exact, Hit)
+            layers.quarantine(look.exact.entry.id)
+            layers._conclude(look)  # it has been read: this one lookup is still answered
+            assert cache.peek(plan) is None
+            kept = layers.store.get(key)
+            assert kept is not None
+            assert kept.state == "quarantined"
+            assert (await world.ask(cache, HEIGHT)).decision == Miss("quarantined")
+
+    run(test)
+
+
 def test_an_alias_makes_a_far_wording_a_hit(world: World) -> None:
     far = "Its size, that famous iron thing in Paris?"
 

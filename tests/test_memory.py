@@ -61,3 +61,19 @@ def test_random_use_agrees_with_a_model() -> None:
         assert len(memory) == len(model)
     memory.clear()
     assert len(memory) == 0
+
+
+def test_what_was_read_before_a_withdrawal_is_not_remembered() -> None:
+    memory = Memory(30)
+    before = memory.withdrawals
+    memory.put(item("a"), before)
+    memory.withdraw("a")
+    memory.put(item("a"), before)
+    memory.put(item("b"), before)
+    assert (memory.get("a"), memory.get("b")) == (None, None)
+    memory.put(item("a"), memory.withdrawals)
+    assert memory.get("a") is not None
+    before = memory.withdrawals
+    memory.clear()
+    memory.put(item("a"), before)
+    assert memory.get("a") is None
