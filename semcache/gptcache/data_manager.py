@@ -148,6 +148,9 @@ class StoreDataManager(DataManager):  # type: ignore[misc]
         if self._proven:
             return
         if not self.store.search(stored.scope, vector, 1):
+            current = self.store.get(stored.key)
+            if current is None or current.id != stored.id:
+                return  # replaced in between, by another thread: the next put proves it
             self.store.remove([stored.key])
             message = (
                 f"The store does not search by vectors of '{self._embedder}': open it with it."
