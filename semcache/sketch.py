@@ -72,7 +72,7 @@ class Sketch:
         ids = _array(data, "<i4", count, at)
         scales = _array(data, "<f4", count, at + 4 * count)
         rows = _array(data, "i1", count * dim, at + 8 * count).reshape(count, dim)
-        if not bool(np.all(np.isfinite(scales) & (scales >= 0))):
+        if not 0.0 <= float(scales.min(initial=0.0)) <= float(scales.max(initial=0.0)) < np.inf:
             raise ValueError("a scale of the sketch is no length")
         return cls(ids, rows, scales)
 
@@ -103,15 +103,14 @@ def sketch_of(ids: NDArray[Any], hidden: NDArray[Any]) -> Sketch:
         raise ValueError(f"a sketch has at most {MAX_TOKENS} tokens, and {_MAX_DIM} dimensions")
     if not bool(np.isfinite(hidden).all()):
         raise ValueError("token vectors must be finite")
-    largest = np.abs(hidden).max(axis=1, keepdims=True).astype(np.float64)
-    whole = np.rint(hidden / np.where(largest > 0, largest, 1.0) * _MOST)
+    largest = np.abs(hidden).max(axis=1, keepdims=True)
+    largest[largest == 0] = 1
+    whole = np.rint(hidden / largest * _MOST).astype(np.float32)
     lengths = np.sqrt(np.einsum("nd,nd->n", whole, whole))
-    scales = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-    return Sketch(
-        ids.astype(np.int32), whole.astype(np.int8), np.ascontiguousarray(scales, dtype=np.float32)
-    )
+    scales = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    return Sketch(ids.astype(np.int32), whole.astype(np.int8), scales)
 
 
 def _array(data: bytes, kind: str, count: int, at: int) -> NDArray[Any]:
     found = np.frombuffer(data, dtype=kind, count=count, offset=at)
-    return found.astype(found.dtype.newbyteorder("="), copy=False)
+    return found if found.dtype.isnative else found.astype(found.dtype.newbyteorder("="))
