@@ -223,7 +223,7 @@ def test_a_configuration_opens_late_and_closes_with_its_last_client(
     first.close()
     assert ask(second) == "HIT"
     second.close()
-    assert loops() == before
+    assert loops() <= before  # those of earlier tests may end meanwhile
     with semcache.OpenAI(cache_config=configured(folder), **options) as third:
         assert ask(third) == "HIT"  # from the disk
         assert third._semcache.get() is not shared
