@@ -66,7 +66,7 @@ def measure(path: Path, sample: int | None) -> dict[str, Any]:
         for name, names in tqdm(_SETS.items(), desc=path.name, disable=None, unit="guard")
     }
     return {
-        "data": "own" if path == OWN_DATA else path.name,
+        "data": "own" if path.resolve() == OWN_DATA else path.name,
         "traps": sum(case.kind == "trap" for case in cases),
         "paraphrases": sum(case.kind == "paraphrase" for case in cases),
         "guards": rows,

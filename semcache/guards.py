@@ -69,6 +69,13 @@ def _negation(a: Facts, b: Facts) -> Contrast | None:
     return found if near or (affirmed and apart <= _NEAR) else None
 
 
+def _opposites(a: Facts, b: Facts) -> Contrast | None:
+    """In Chinese, where one character may be a pole, only in two texts that are otherwise near."""
+    found = contrasts.opposites(a, b)
+    far = found is not None and "zh" in (a.language, b.language) and _apart(a, b) > 2 * _NEAR
+    return None if far else found
+
+
 def _names(a: Facts, b: Facts) -> Contrast | None:
     found = contrasts.kinds(a, b)
     if found is not None:
@@ -129,7 +136,7 @@ _DEFAULT: Mapping[str, tuple[Rule, str]] = {
     "dates": (_dates, "dates or times differ"),
     "identifiers": (contrasts.versions, "versions or identifiers differ"),
     "negation": (_negation, "one question is negated, the other is not"),
-    "opposites": (contrasts.opposites, "opposites"),
+    "opposites": (_opposites, "opposites"),
     "direction": (contrasts.direction, "the direction is turned around"),
     "names": (_names, "names differ"),
     "literals": (contrasts.literals, "code, addresses or file names differ"),
