@@ -27,7 +27,7 @@ from benchmarks.quality.stream import Near
 
 EVERY = 100
 VOTERS = 8
-STEPS = 80
+STEPS = 40
 FEWEST = 20
 RIDGE = 1e-2
 
@@ -35,26 +35,37 @@ Per = Literal["request", "hit"]
 
 
 def score_inputs(near: Near) -> Floats:
-    """Best cosine, margin to another answer, vote; their squares and a one, (7,)."""
+    """Best cosine, margin to another answer, vote, each about -1..1; a one and their squares, (7,).
+
+    Where no other answer is among the nearest, the farthest of them stands in.
+    """
     best = float(near.similarities[0])
     same = near.answers == near.answers[0]
     others = near.similarities[~same]
     rival = float(others[0] if len(others) else near.similarities[-1])
-    basic = np.array([best, best - rival, float(same[:VOTERS].sum()) / VOTERS])
+    vote = float(same[:VOTERS].sum()) / VOTERS
+    basic = np.array([5 * (best - 0.75), 5 * (best - rival), 2 * vote - 1])
     return np.concatenate([[1.0], basic, basic**2])
 
 
 def fit_logistic(inputs: Floats, right: Floats, weights: Floats, ridge: float = RIDGE) -> Floats:
-    """Weighted logistic coefficients by Newton's method, held towards 0 by `ridge`."""
+    """Weighted logistic coefficients by damped Newton steps, held towards 0 by `ridge`."""
+
+    def loss(at: Floats) -> float:
+        logits = inputs @ at
+        return float(weights @ (np.logaddexp(0, logits) - right * logits) + ridge / 2 * at @ at)
+
     coefficients = np.zeros(inputs.shape[1])
-    for _ in range(25):
+    for _ in range(50):
         chance = expit(inputs @ coefficients)
         slope = inputs.T @ (weights * (chance - right)) + ridge * coefficients
         curvature = (inputs * (weights * chance * (1 - chance))[:, None]).T @ inputs
         step = np.linalg.solve(curvature + ridge * np.eye(len(slope)), slope)
-        coefficients = coefficients - np.clip(step, -5, 5)
         if np.abs(step).max() < 1e-6:
             break
+        while loss(coefficients - step) > loss(coefficients) and np.abs(step).max() > 1e-9:
+            step = step / 2
+        coefficients = coefficients - step
     return coefficients
 
 
@@ -102,7 +113,7 @@ class Certified:
     delta: float
     per: Per
     random: np.random.Generator
-    audits: float = 0.1
+    audits: float = 0.05
     alpha: float = 0.1
     threshold: float = math.inf
     requests: int = 0

@@ -9,6 +9,7 @@ what is served tells nothing, unless the policy pays for an audit.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -85,7 +86,7 @@ class Trace:
         """The summary of each of `points` equal stretches, in order."""
         edges = np.linspace(0, len(self.served), points + 1).astype(int)
         rows = []
-        for begin, end in zip(edges, edges[1:], strict=False):
+        for begin, end in pairwise(edges):
             if end > begin:
                 part = slice(begin, end)
                 trace = Trace(self.served[part], self.wrong[part], self.audited[part])
