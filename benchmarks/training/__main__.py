@@ -42,11 +42,16 @@ def parts_of(
         _say(f"{source.name}: {len(mine)} to train, {len(others)} held out; {source.licence}")
     if generated:
         made = Generator(ordinary[0], seed, held_out=False).pairs(generated)
-        training += [(pair, GENERATED.weight) for pair in made]
+        training += [(pair, GENERATED.weight * _extra(pair)) for pair in made]
         other = Generator(ordinary[1], seed + 1, held_out=True).pairs(generated // 5)
         held_out[GENERATED.name] = other
         _say(f"generated: {len(made)} to train, {len(other)} held out; {GENERATED.licence}")
     return training, held_out
+
+
+def _extra(pair: Pair) -> float:
+    """Exchanged roles are the rarest of the generated traps, and the hardest."""
+    return 3.0 if "direction" in pair.category else 1.0
 
 
 def train(args: argparse.Namespace) -> Trained:

@@ -65,6 +65,7 @@ def boosted(rows: Rows, rounds: int, leaves: int, seed: int) -> dict[str, Any]:
         max_iter=rounds,
         learning_rate=0.08,
         max_leaf_nodes=leaves,
+        max_depth=6,
         l2_regularization=5,
         min_samples_leaf=60,
         early_stopping=False,

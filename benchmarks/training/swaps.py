@@ -58,7 +58,8 @@ class Swapper:
         ]
         self._qualifiers = words.part(words.QUALIFIERS, held_out=held_out)
         self._names: list[str] = sorted({name for text in corpus for name in _NAME.findall(text)})
-        self._content: list[str] = sorted({word for text in corpus[:4000] for word in _WORD.findall(text)})
+        words_of = {word for text in corpus[:4000] for word in _WORD.findall(text)}
+        self._content: list[str] = sorted(words_of)
         self._swaps: dict[str, Swap] = {
             "number": self.number,
             "unit": lambda text: self._of_kind(text, words.UNITS),

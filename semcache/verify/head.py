@@ -64,6 +64,27 @@ class Trees:
 
 
 @dataclass(frozen=True, slots=True)
+class Wary:
+    """Where every feature at `places` lies between `least` and `most`, log odds lose `by`.
+
+    For a kind of pair on which the members are known to be right less often than they believe.
+    """
+
+    places: tuple[int, ...]
+    least: Floats
+    most: Floats
+    by: float
+
+    def loss(self, features: Floats) -> Floats:
+        """(n,) to take from the log odds of features (n, inputs)."""
+        part = features[:, list(self.places)]
+        found: Floats = ((part >= self.least) & (part <= self.most)).all(axis=1) * np.float32(
+            self.by
+        )
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """`inputs` are the names of the features it takes, in order.
 
@@ -77,6 +98,7 @@ class Head:
     members: tuple[Layers | Trees, ...]
     threshold: float
     encoders: frozenset[str]
+    wary: Wary | None = None
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -98,7 +120,8 @@ class Head:
         if not members:
             raise ValueError("it has no members")
         encoders = frozenset(str(one) for one in data["encoders"])
-        return cls(inputs, mean, scale, members, threshold, encoders)
+        wary = _wary(data["wary"], inputs) if data.get("wary") else None
+        return cls(inputs, mean, scale, members, threshold, encoders, wary)
 
     def probability(self, features: Floats) -> Floats:
         """Probabilities (n,) of features (n, inputs), in the order of `inputs`.
@@ -107,9 +130,12 @@ class Head:
         """
         if features.ndim != 2 or features.shape[1] != len(self.inputs):
             raise ValueError(f"features have the shape (n, {len(self.inputs)})")
-        sound = np.isfinite(features).all(axis=1)
-        rows = ((features - self.mean) / self.scale).astype(np.float32)
-        total = sum(member.logits(rows) for member in self.members) / len(self.members)
+        sound: NDArray[np.bool_] = np.isfinite(features).all(axis=1)
+        known: Floats = np.where(sound[:, None], features, self.mean)
+        rows = ((known - self.mean) / self.scale).astype(np.float32)
+        total: Floats = np.mean([member.logits(rows) for member in self.members], axis=0)
+        if self.wary is not None:
+            total -= self.wary.loss(known)
         chances = 1 / (1 + np.exp(-np.clip(total, -_EXTREME, _EXTREME)))
         return np.where(sound, chances, 0.0).astype(np.float32)
 
@@ -120,6 +146,16 @@ def _member(data: Any, inputs: int) -> Layers | Trees:
     if data["kind"] == "trees":
         return _trees(data, inputs)
     raise ValueError(f"the kind '{data['kind']}' is unknown")
+
+
+def _wary(data: Any, inputs: tuple[str, ...]) -> Wary:
+    limits = data["between"]
+    least, most = zip(*limits.values(), strict=True)
+    by = float(data["by"])
+    if not 0 <= by < _EXTREME:
+        raise ValueError("a loss of log odds is out of range")
+    places = tuple(inputs.index(name) for name in limits)
+    return Wary(places, array(least, len(limits)), array(most, len(limits)), by)
 
 
 def _layers(data: Any, inputs: int) -> Layers:

@@ -86,6 +86,11 @@ class PairVerifier:
         full, blind, first = (Head.load(weights / name) for name in (FULL, BLIND, FIRST))
         return cls(full, blind, first, Alignment.load(weights / ALIGNMENT), threshold)
 
+    @property
+    def encoders(self) -> frozenset[str]:
+        """Fingerprints of the encoders whose vectors it can judge."""
+        return self._full.encoders
+
     def judge(self, asked: Asked, candidates: Sequence[Candidate]) -> Sequence[Verdict]:
         """One verdict for each candidate, in order; see the module for how."""
         ours = read_tokens(asked.sketch)
