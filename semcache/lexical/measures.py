@@ -131,11 +131,9 @@ CURRENCIES = frozenset("usd eur gbp jpy cny inr chf cad aud hkd krw rub btc".spl
 SYMBOLS = frozenset("$€£¥₹")
 
 AFTER_NUMBERS_ONLY = frozenset(
-    "g l m h s b c f k j w v min sec mi ft won pa bar ma cal in a stone stones second seconds rs "
-    "rub bit "
-    "bits byte degree degrees foot feet day days pound quid cup cups age ms inch point oz "
-    "cc".split()
-) - {"foot", "feet", "oz", "cup", "cups", "stone", "byte", "bits", "inch"}
+    "a b c f g h j k l m s v w cc ft in ma mi ms pa rs age bar bit cal day min rub sec won "
+    "days quid point pound degree second stones degrees seconds".split()
+)
 """Units that are common words, or too short to be one, unless a number stands before them."""
 
 ZONES = frozenset("utc gmt est edt cst cdt mst mdt pst pdt cet cest bst ist jst aest".split())

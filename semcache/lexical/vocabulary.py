@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 NEGATIONS = frozenset(
-    "not no never none nothing nobody nowhere neither nor without cannot cant dont doesnt didnt "
-    "isnt "
-    "arent wasnt werent wont wouldnt shouldnt couldnt havent hasnt hadnt mustnt neednt aint "
-    "mightnt shant lacking lack unable".split()
-) - {"lack", "lacking", "unable"}
+    "aint arent cannot cant couldnt didnt doesnt dont hadnt hasnt havent isnt mightnt mustnt "
+    "neednt neither never no nobody none nor not nothing nowhere shant shouldnt wasnt werent "
+    "without wont wouldnt".split()
+)
 
 QUESTIONS: Mapping[str, str] = {
     "who": "who", "whom": "who", "whose": "who", "when": "when", "where": "where", "why": "why",
@@ -32,13 +31,7 @@ WHAT: Mapping[str, str] = {
 }  # fmt: skip
 """What `what` or `which` asks for, by the word after it."""
 
-SPECIFIC = frozenset(
-    "who when where why|how much|how long|how often|how far|how old|how tall|how big|how fast|"
-    "how heavy|how deep".replace(" where", "|where")
-    .replace(" when", "|when")
-    .replace(" why", "|why")
-    .split("|")
-)
+SPECIFIC = frozenset({"who", "when", "where", "why", *HOW.values()})
 """Kinds of question whose answers are never of each other's kind."""
 
 QUANTIFIERS: Mapping[str, str] = {
