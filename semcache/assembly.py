@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from semcache.cag.engine import CagEngine
     from semcache.store import LocalStore
     from semcache.upstream import Upstream
+    from semcache.verify.verifier import PairVerifier
 
 Progress: TypeAlias = Callable[[str], None]
 
@@ -69,15 +70,19 @@ def build(
 ) -> Assembled:
     """Make the parts and put them together. Blocking: the models are loaded here.
 
-    Encoder and store have sketches where there is a verifier to read them. `progress` gets a line
-    for each slow step. Raises ConfigError and StoreError.
+    `verifier` judges in place of the packaged one. Encoder and store have sketches where there is
+    one to read them. `progress` gets a line for each slow step. Raises ConfigError and StoreError.
     """
     with ExitStack() as undo:
         directory = make_private(config.gptcache.data_dir)
         secret = read_secret(directory)
-        embedder = open_embedder(config, progress, sketches=verifier is not None)
+        packaged = _open_verifier(config) if verifier is None else None
+        wanted = verifier is not None or packaged is not None
+        embedder = open_embedder(config, progress, sketches=wanted)
         if embedder is not None:
             undo.callback(embedder.close)
+        if packaged is not None and embedder is not None:
+            verifier = _fitting(packaged, embedder, progress)
         store = open_store(config, embedder, sketches=verifier is not None)
         undo.callback(store.close)
         upstream = _open_upstream(config)
@@ -183,6 +188,23 @@ def open_embedder(
         message = "'storage_config.vector_params.dimension' is not the encoder's"
         raise ConfigError(f"{message} {embedder.dim}: leave it out.")
     return embedder
+
+
+def _open_verifier(config: Config) -> PairVerifier | None:
+    """The packaged verifier, where near-duplicates are looked for and it is wanted."""
+    if not (config.trust.verifier and config.gptcache.semantic):
+        return None
+    from semcache.verify.verifier import PairVerifier
+
+    return PairVerifier.open(threshold=config.trust.threshold)
+
+
+def _fitting(verifier: PairVerifier, embedder: Embedder, progress: Progress) -> Verifier | None:
+    """The verifier, unless it was trained for other encoders: it would refuse everything."""
+    if embedder.fingerprint in verifier.encoders:
+        return verifier
+    progress("the verifier was not trained for this encoder: gate and guards judge alone")
+    return None
 
 
 def _open_engine(

@@ -26,7 +26,7 @@ DEFAULT_DATA_DIR = Path("semcache_data")
 DEFAULT_MAX_ENTRIES = 100_000
 ENGINES = ("cag", "upstream")
 OPENAI_URL = "https://api.openai.com/v1"
-OWN_KEYS = ("engines", "cag", "upstream", "policy", "store", "server")
+OWN_KEYS = ("engines", "cag", "upstream", "policy", "trust", "store", "server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,18 @@ class PolicySection:
     volatile: Literal["ttl", "bypass", "off"] = "ttl"
     volatile_ttl_s: float = 300.0
     personal: Literal["user", "tenant", "bypass", "off"] = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustSection:
+    """`trust:` — how a near-duplicate is judged after gate and guards.
+
+    `verifier`: whether the packaged one does; it knows the packaged encoder only. `threshold`: the
+    probability of a right answer from which it serves, 0..1; None for the one it was shipped with.
+    """
+
+    verifier: bool = True
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,7 @@ class Config:
     cag: CagSettings = field(default_factory=CagSettings)
     upstream: UpstreamSection = field(default_factory=UpstreamSection)
     policy: PolicySection = field(default_factory=PolicySection)
+    trust: TrustSection = field(default_factory=TrustSection)
     store: StoreSection = field(default_factory=StoreSection)
     server: ServerSection = field(default_factory=ServerSection)
 
@@ -113,6 +126,7 @@ class Config:
             cag=read_section(CagSettings, values.get("cag"), "cag"),
             upstream=read_section(UpstreamSection, values.get("upstream"), "upstream"),
             policy=read_section(PolicySection, values.get("policy"), "policy"),
+            trust=read_section(TrustSection, values.get("trust"), "trust"),
             store=read_section(StoreSection, values.get("store"), "store"),
             server=read_section(ServerSection, values.get("server"), "server"),
         )
@@ -142,6 +156,9 @@ class Config:
             raise ConfigError(f"Unknown guard '{unknown[0]}' in 'policy.guards'. Known: {known}.")
         if self.policy.volatile_ttl_s <= 0:
             raise ConfigError("'policy.volatile_ttl_s' must be more than 0; see 'policy.volatile'.")
+        threshold = self.trust.threshold
+        if threshold is not None and not 0 < threshold <= 1:
+            raise ConfigError("'trust.threshold' is a probability: above 0, at most 1.")
         if "upstream" in self.engines and self.upstream.base_url is None:
             raise ConfigError("'engines' names upstream: set 'upstream.base_url' too.")
 

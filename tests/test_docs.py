@@ -20,6 +20,7 @@ from semcache.config import (
     PolicySection,
     ServerSection,
     StoreSection,
+    TrustSection,
     UpstreamSection,
 )
 from semcache.gptcache.words import VOCABULARY
@@ -36,6 +37,7 @@ SECTIONS = {
     "upstream": UpstreamSection,
     "policy": PolicySection,
     "store": StoreSection,
+    "trust": TrustSection,
     "server": ServerSection,
 }
 

@@ -65,6 +65,7 @@ class World:
             {
                 "storage_config": {"data_dir": str(folder)},
                 "policy": {"guards": []},
+                "trust": {"verifier": False},
                 "engines": [],
             }
         )

@@ -49,7 +49,7 @@ FOREIGN, TOO_LONG, RIVAL = "foreign_encoder", "too_long_to_judge", "rival_answer
 UNKNOWN_TOKEN = 100  # [UNK] in BERT's vocabularies
 MAX_UNKNOWN_SHARE = 0.2
 MAX_BLIND_CHARS = 240
-_RIVAL_AT = 0.25
+_RIVAL_AT, _RIVAL_MATTERS = 0.25, 0.02
 _ALIGNED = FEATURES.index("alignment")
 _WITHOUT_TOKENS = frozenset(range(len(FEATURES))) - {
     FEATURES.index(name) for name in (*TOKEN_FEATURES, "alignment")
@@ -151,23 +151,31 @@ class PairVerifier:
         self, candidates: Sequence[Candidate], tokens: Sequence[Tokens | None], alone: list[float]
     ) -> list[float]:
         """The scores, less what near rivals with other answers claim."""
-        near = [at for at, score in enumerate(alone) if score >= _RIVAL_AT]
-        odds = {at: alone[at] / max(1e-6, 1 - alone[at]) for at in near}
+        odds = [score / max(1e-6, 1 - score) for score in alone]
+        alike: dict[tuple[int, int], float] = {}
         scores = list(alone)
-        for at in near if len(near) > 1 else []:
-            claimed = sum(
-                odds[other]
-                * (1 - self._alike(candidates[at], candidates[other], tokens[at], tokens[other]))
-                for other in near
-                if other != at
-            )
+        for at, score in enumerate(alone):
+            rivals = [
+                other
+                for other, value in enumerate(odds)
+                if other != at and alone[other] >= _RIVAL_AT and value >= _RIVAL_MATTERS * odds[at]
+            ]
+            if score < _RIVAL_AT or not rivals:
+                continue
+            claimed = 0.0
+            for other in rivals:
+                key = min(at, other), max(at, other)
+                if key not in alike:
+                    alike[key] = self._alike(candidates, tokens, *key)
+                claimed += odds[other] * (1 - alike[key])
             scores[at] = odds[at] / (1 + odds[at] + claimed)
         return scores
 
     def _alike(
-        self, one: Candidate, other: Candidate, ours: Tokens | None, theirs: Tokens | None
+        self, candidates: Sequence[Candidate], tokens: Sequence[Tokens | None], at: int, to: int
     ) -> float:
         """Probability that two stored questions have one answer; 0 where it cannot be known."""
+        one, other, ours, theirs = candidates[at], candidates[to], tokens[at], tokens[to]
         if ours is None or theirs is None:
             return 0.0
         # Candidates carry no vectors; the mean of the token vectors is close to the encoder's.
