@@ -1,6 +1,6 @@
 """python -m benchmarks.verifier: what judging costs, and what it serves of our own questions.
 
-Times are of `PairVerifier.judge` with five candidates on one thread, everything included: `cold`
+Times are of `PairVerifier.judge` with five candidates, in CPU milliseconds of one thread: `cold`
 reads the facts of every text anew, `warm` has met the stored questions before. The candidates are
 the question's own paraphrase or trap and the four nearest of the other stored questions. Shares
 served are at the packaged threshold; nothing of this data was trained on, nor chosen by.
@@ -20,6 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.hit_rate.questions import OWN_DATA, Case, read_cases
+from benchmarks.training.figures import curve
 from semcache.completion import text_completion_of
 from semcache.embedding import DEFAULT_MODEL, SentenceEncoder
 from semcache.interfaces import Asked, Candidate, Encoded, Entry
@@ -76,6 +77,7 @@ def measure(model: str, data: Path) -> dict[str, Any]:
     verifier = PairVerifier.open()
     spent: dict[str, list[float]] = {"cold": [], "warm": []}
     groups: dict[str, list[tuple[bool, bool]]] = {}
+    scores: list[tuple[bool, float, float]] = []
     for case in tqdm(cases, desc="judge", disable=None, leave=False):
         asked, found = candidates_of(case, known, stored, vectors, encoder.fingerprint)
         facts.cache_clear()
@@ -84,11 +86,13 @@ def measure(model: str, data: Path) -> dict[str, Any]:
                 facts.cache_clear()
                 for one in found:
                     facts(one.question)
-            begun = time.perf_counter()
+            begun = time.thread_time()
             verdicts = verifier.judge(asked, found)
-            spent[how].append((time.perf_counter() - begun) * 1000)
+            spent[how].append((time.thread_time() - begun) * 1000)
         own = next(v for v, c in zip(verdicts, found, strict=True) if c.question == case.stored)
-        alone = verifier.judge(asked, [c for c in found if c.question == case.stored])[0]
+        pair = next(c for c in found if c.question == case.stored)
+        alone = verifier.judge(asked, [pair])[0]
+        scores.append((case.kind == "paraphrase", alone.score, pair.similarity))
         for name in (case.kind, f"{case.kind}: {case.category}"):
             groups.setdefault(name, []).append((alone.serve, own.serve))
     encoder.close()
@@ -100,8 +104,14 @@ def measure(model: str, data: Path) -> dict[str, Any]:
             how: {f"p{p}": round(float(np.percentile(ms, p)), 3) for p in (50, 95)}
             for how, ms in spent.items()
         },
+        "curves": _curves(scores),
         "served": {name: _shares(pairs) for name, pairs in sorted(groups.items())},
     }
+
+
+def _curves(scores: Sequence[tuple[bool, float, float]]) -> dict[str, dict[str, float]]:
+    same, ours, cosines = (np.array(column) for column in zip(*scores, strict=True))
+    return {"verifier": curve(ours, same), "cosine": curve(cosines, same)}
 
 
 def _shares(pairs: Sequence[tuple[bool, bool]]) -> dict[str, float]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semcache.verify.weight_file import Floats, array, read
+
+Places: TypeAlias = NDArray[np.intp]
 
 FORMAT = "semcache pair head 1"
 _EXTREME = 30.0
@@ -38,28 +40,30 @@ class Layers:
 
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """Trees (trees, nodes): a row goes `left` where its feature is at most the threshold.
+    """All nodes of all trees in one row: a line goes `left` where its feature is at most the
+    threshold.
 
-    A leaf leads to itself, so that `depth` steps bring every row to its leaf.
+    `roots` (trees,) are places in that row, and so are the children. A leaf leads to itself, so
+    that `depth` steps bring every line to its leaf.
     """
 
-    feature: NDArray[np.intp]
+    roots: Places
+    feature: Places
     threshold: Floats
-    left: NDArray[np.intp]
-    right: NDArray[np.intp]
+    left: Places
+    right: Places
     value: Floats
     base: float
     depth: int
 
     def logits(self, rows: Floats) -> Floats:
         """(n,) of standardised features (n, inputs)."""
-        trees = np.arange(len(self.feature))
-        at = np.zeros((len(rows), len(trees)), dtype=np.intp)
-        lines = np.arange(len(rows))[:, None]
+        at = np.tile(self.roots, (len(rows), 1))
+        begins = np.arange(len(rows))[:, None] * rows.shape[1]
         for _ in range(self.depth):
-            low = rows[lines, self.feature[trees, at]] <= self.threshold[trees, at]
-            at = np.where(low, self.left[trees, at], self.right[trees, at])
-        found: Floats = self.value[trees, at].sum(axis=1) + np.float32(self.base)
+            low = rows.take(begins + self.feature.take(at)) <= self.threshold.take(at)
+            at = np.where(low, self.left.take(at), self.right.take(at))
+        found: Floats = self.value.take(at).sum(axis=1) + np.float32(self.base)
         return found
 
 
@@ -78,10 +82,8 @@ class Wary:
     def loss(self, features: Floats) -> Floats:
         """(n,) to take from the log odds of features (n, inputs)."""
         part = features[:, list(self.places)]
-        found: Floats = ((part >= self.least) & (part <= self.most)).all(axis=1) * np.float32(
-            self.by
-        )
-        return found
+        inside = ((part >= self.least) & (part <= self.most)).all(axis=1)
+        return np.where(inside, np.float32(self.by), np.float32(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +132,8 @@ class Head:
         """
         if features.ndim != 2 or features.shape[1] != len(self.inputs):
             raise ValueError(f"features have the shape (n, {len(self.inputs)})")
-        sound: NDArray[np.bool_] = np.isfinite(features).all(axis=1)
-        known: Floats = np.where(sound[:, None], features, self.mean)
+        sound = np.asarray(np.isfinite(features).all(axis=1))
+        known = np.where(sound[:, None], features, self.mean)
         rows = ((known - self.mean) / self.scale).astype(np.float32)
         total: Floats = np.mean([member.logits(rows) for member in self.members], axis=0)
         if self.wary is not None:
@@ -186,12 +188,14 @@ def _trees(data: Any, inputs: int) -> Trees:
     depth = int(data["depth"])
     if not 0 < depth <= 32:
         raise ValueError("the depth of the trees is out of range")
+    roots = np.arange(shape[0]) * shape[1]
     return Trees(
-        places["feature"],
-        array(data["threshold"], *shape),
-        places["left"],
-        places["right"],
-        array(data["value"], *shape),
+        roots,
+        places["feature"].ravel(),
+        array(data["threshold"], *shape).ravel(),
+        (places["left"] + roots[:, None]).ravel(),
+        (places["right"] + roots[:, None]).ravel(),
+        array(data["value"], *shape).ravel(),
         float(data["base"]),
         depth,
     )

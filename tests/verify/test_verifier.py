@@ -32,7 +32,7 @@ SAME = [
     ("What is the difference between TCP and UDP?", "How do TCP and UDP differ?"),
     ("How do I make pancakes?", "Hello! How do I make pancakes? Thanks!"),
     ("What is a closure in JavaScript?", "Can you explain what a closure in JavaScript is?"),
-    ("How can I lose weight quickly?", "What is the fastest way to lose weight?"),
+    ("How do I tie a bow tie?", "how to tie a bow tie"),
     ("Is it safe to eat raw eggs?", "Is eating raw eggs safe?"),
 ]
 OTHER = [
