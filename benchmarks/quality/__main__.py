@@ -144,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--stream", type=Path, help="JSON lines of text and intent, or CLINC150")
     parser.add_argument("--seeds", type=int, default=5, help="shuffled orders")
-    parser.add_argument("--audits", type=float, default=0.05, help="share of our hits checked")
+    parser.add_argument("--audits", type=float, default=0.2, help="share of our hits checked")
     parser.add_argument("--out", type=Path, help="folder for the plots (PNG) and result (JSON)")
     args = parser.parse_args(argv)
     if not 0 < args.audits <= 1 or args.seeds < 1:

@@ -15,6 +15,7 @@ fails. With weights the number of labels is Kish's effective one, hence an appro
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -32,6 +33,8 @@ FEWEST = 20
 RIDGE = 1e-2
 
 Per = Literal["request", "hit"]
+# scores, wrong, weights, delta, alpha, requests (None: per hit) -> threshold
+ThresholdOf = Callable[[Floats, Floats, Floats, float, float, int | None], float]
 
 
 def score_inputs(near: Near) -> Floats:
@@ -115,6 +118,7 @@ class Certified:
     random: np.random.Generator
     audits: float = 0.05
     alpha: float = 0.1
+    threshold_of: ThresholdOf = certified_threshold
     threshold: float = math.inf
     requests: int = 0
     coefficients: NDArray[np.float64] | None = None
@@ -149,7 +153,7 @@ class Certified:
         if len(right) < 2 * FEWEST or len(np.unique(right)) < 2:
             return
         self.coefficients = fit_logistic(inputs, right, weights)
-        self.threshold = certified_threshold(
+        self.threshold = self.threshold_of(
             cross_scores(inputs, right, weights),
             1 - right,
             weights,

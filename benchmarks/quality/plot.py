@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-SHOWN = ("GPTCache 0.8", "GPTCache 0.9", "vCache 2%", "ours 2% a request", "ours 2% a hit")
+SHOWN = ("GPTCache 0.8", "GPTCache 0.9", "vCache 2%", "ours 2% a request", "pooled 2% a request")
 
 
 def plot_streams(result: Mapping[str, Any], path: Path, title: str) -> None:
