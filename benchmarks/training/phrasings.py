@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import Callable
 
-from benchmarks.training import words
+from benchmarks.training import wordings, words
 
 Phrasing = Callable[[str], str]
 
@@ -69,9 +69,11 @@ class Phraser:
 
     def __init__(self, rng: random.Random, *, held_out: bool) -> None:
         self._rng = rng
-        self._openings = words.part(words.OPENINGS, held_out=held_out)
-        self._closings = words.part(words.CLOSINGS, held_out=held_out)
-        self._synonyms = [line.split("|") for line in words.part(words.SYNONYMS, held_out=held_out)]
+        self._openings = words.part(wordings.OPENINGS, held_out=held_out)
+        self._closings = words.part(wordings.CLOSINGS, held_out=held_out)
+        self._synonyms = [
+            line.split("|") for line in words.part(wordings.SYNONYMS, held_out=held_out)
+        ]
         self._ways: dict[str, Phrasing] = {
             "rewritten": self.rewritten,
             "synonym": self.synonym,

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from benchmarks.training import words
+from benchmarks.training import wordings, words
 
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.]*\d)")
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-zA-Z]+(?: [A-Z][a-zA-Z]+)*")
@@ -56,7 +56,7 @@ class Swapper:
         self._opposites = [
             tuple(line.split("|")) for line in words.part(words.OPPOSITES, held_out=held_out)
         ]
-        self._qualifiers = words.part(words.QUALIFIERS, held_out=held_out)
+        self._qualifiers = words.part(wordings.QUALIFIERS, held_out=held_out)
         self._names: list[str] = sorted({name for text in corpus for name in _NAME.findall(text)})
         words_of = {word for text in corpus[:4000] for word in _WORD.findall(text)}
         self._content: list[str] = sorted(words_of)

@@ -10,7 +10,8 @@ Three steps, each cheaper to refuse than the next:
 
 Of candidates with different answers at most one is right, so a near rival takes from a
 probability what is its own: odds_i / (1 + odds_i + sum_j (1 - s_ij) odds_j), where s_ij is the
-probability that the two stored questions share an answer after all.
+probability that the two stored questions share an answer after all (0, the worst case, where that
+decides nothing).
 """
 
 from __future__ import annotations
@@ -161,6 +162,10 @@ class PairVerifier:
                 if other != at and alone[other] >= _RIVAL_AT and value >= _RIVAL_MATTERS * odds[at]
             ]
             if score < _RIVAL_AT or not rivals:
+                continue
+            worst = odds[at] / (1 + odds[at] + sum(odds[other] for other in rivals))
+            if score < self.threshold or worst >= self.threshold:
+                scores[at] = worst  # the decision stands; asking how alike they are is dear
                 continue
             claimed = 0.0
             for other in rivals:

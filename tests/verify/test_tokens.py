@@ -27,6 +27,44 @@ def content_of(ids: list[int]) -> list[int]:
     return [at for at, one in enumerate(ids) if one not in FUNCTION] or list(range(len(ids)))
 
 
+def mean(values: list[float], empty: float) -> float:
+    return float(np.mean(values)) if values else empty
+
+
+def below(limit: float, values: list[float]) -> int:
+    return sum(one < limit for one in values)
+
+
+def left_over(
+    cx: list[int],
+    cy: list[int],
+    x: list[int],
+    y: list[int],
+    left: list[float],
+    right: list[float],
+    between: list[float],
+) -> dict[str, float]:
+    """What content ids `cx`, `cy` (with their best cosines) lack in the other text's ids."""
+    mine, other = [one for one in cx if one not in y], [one for one in cy if one not in x]
+    far = [best for one, best in zip(cx, left, strict=True) if one not in y]
+    far += [best for one, best in zip(cy, right, strict=True) if one not in x]
+    rare = sorted(
+        max([float(np.log1p(max(one - 1996, 0))) / 10 for one in ids], default=0.0)
+        for ids in (mine, other)
+    )
+    return {
+        "left_fewest": min(8, len(mine), len(other)) / 4,
+        "left_most": min(8, max(len(mine), len(other))) / 4,
+        "left_mean": mean(far, 1.0),
+        "left_lowest": min(far, default=1.0),
+        "left_pair_highest": max(between, default=1.0),
+        "left_pair_mean": mean(between, 1.0),
+        "left_rarity": rare[1],
+        "left_rarity_other": rare[0],
+        "left_one_each": float(len(mine) == 1 and len(other) == 1),
+    }
+
+
 def oracle(a: Sketch, b: Sketch) -> dict[str, float]:
     x, y = a.ids.tolist(), b.ids.tolist()
     u, v = a.vectors().astype(np.float64), b.vectors().astype(np.float64)
@@ -44,24 +82,10 @@ def oracle(a: Sketch, b: Sketch) -> dict[str, float]:
     content = len({x[i] for i in cx} & {y[j] for j in cy}) / len(
         {x[i] for i in cx} | {y[j] for j in cy}
     )
+    between = [cos(i, j) for i in cx for j in cy if x[i] not in y and y[j] not in x]
     same = [
         max(cos(i, j) for j in range(len(y)) if y[j] == x[i]) for i in range(len(x)) if x[i] in y
     ]
-    mine = [i for i in cx if x[i] not in y]
-    other = [j for j in cy if y[j] not in x]
-    far = [forth[i] for i in mine] + [back[j] for j in other]
-    between = [cos(i, j) for i in mine for j in other]
-    rare = sorted(
-        max([float(np.log1p(max(one - 1996, 0))) / 10 for one in ids], default=0.0)
-        for ids in ([x[i] for i in mine], [y[j] for j in other])
-    )
-
-    def mean(values: list[float], empty: float) -> float:
-        return float(np.mean(values)) if values else empty
-
-    def below(limit: float, values: list[float]) -> int:
-        return sum(one < limit for one in values)
-
     return {
         "maxsim": (mean(forth, 0) + mean(back, 0)) / 2,
         "maxsim_gap": abs(mean(forth, 0) - mean(back, 0)),
@@ -81,15 +105,7 @@ def oracle(a: Sketch, b: Sketch) -> dict[str, float]:
         "content_jaccard": content,
         "inversions": inversions,
         "inversions_jaccard": inversions * content,
-        "left_fewest": min(8, len(mine), len(other)) / 4,
-        "left_most": min(8, max(len(mine), len(other))) / 4,
-        "left_mean": mean(far, 1.0),
-        "left_lowest": min(far, default=1.0),
-        "left_pair_highest": max(between, default=1.0),
-        "left_pair_mean": mean(between, 1.0),
-        "left_rarity": rare[1],
-        "left_rarity_other": rare[0],
-        "left_one_each": float(len(mine) == 1 and len(other) == 1),
+        **left_over([x[i] for i in cx], [y[j] for j in cy], x, y, left, right, between),
         "tokens_fewest": min(32, len(x), len(y)) / 16,
         "tokens_ratio": min(len(x), len(y)) / max(len(x), len(y)),
     }
