@@ -165,7 +165,7 @@ def measured(
     """All lines of the table."""
     for per in ("hit", "request"):
         for delta in (0.01, 0.02):
-            terms = Terms(delta, 1 - ALPHA, per)  # type: ignore[arg-type]
+            terms = Terms(delta, 1 - ALPHA, per)
             for audits in plans:
                 plan = PLANS[audits]
                 runs: Iterable[int] = tqdm(
@@ -217,8 +217,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for certificate.json and .png")
     asked = parser.parse_args()
     rows = []
-    keys = ("run", "per", "delta", "violated", "allowed", "certified", "mean_rate")
-    keys += ("hits_of_oracle", "labels_to_first")
+    keys = (
+        "run per delta violated allowed certified mean_rate hits_of_oracle labels_to_first".split()
+    )
     print(" | ".join(keys))
     for line in measured(asked.seeds, asked.requests, asked.labels, asked.audits):
         rows.append(line)

@@ -29,6 +29,8 @@ State: TypeAlias = Literal["certified", "packaged", "fallback", "exact-only"]
 
 SLICE_LABELS = 300
 _STARTS = (1, 4, 16)
+_NEWEST = (2, 4)  # the newest half and quarter are looked at by themselves
+_LIKELY = 0.3
 _MANY_WRONG = 64  # beyond, counting what is missing is no longer worth its time
 
 
@@ -131,10 +133,10 @@ class Certificate:
 def certify(labels: Sequence[Label], terms: Terms, now: float) -> Certificate:
     """Certify the loosest threshold on labels of recent traffic, in any order but for time.
 
-    The threshold must pass on all labels, and the newer half of them must keep the bound in plain
-    rate, so that a rise is seen; a threshold stricter than a valid one is valid. A slice
-    of SLICE_LABELS labels has its own, the rest share one. Labels of the package count only where
-    the others are too few for any certificate.
+    The threshold must pass on all labels, and the newest half and quarter of them must make it
+    likely (p = 0.3), so that a rise is seen; one stricter than a valid one is valid. A slice of
+    SLICE_LABELS labels has its own, the rest share one. Labels of the package count only where the
+    others are too few for any certificate.
     """
     used = _with_faults(labels)
     own = [label for label in used if label.source != "packaged"]
@@ -212,7 +214,9 @@ def _bound(labels: Sequence[Label], terms: Terms, alpha: float) -> Bound:
     at = _loosest(sample, terms, alpha)
     # Times that are all one say nothing of what is new.
     if at is not None and ordered[0].at < ordered[-1].at:
-        at = _borne_out(_sample(ordered[len(ordered) // 2 :]), at, terms)
+        for share in _NEWEST:
+            newer = _sample(ordered[-(len(ordered) // share) :])
+            at = None if at is None else _borne_out(newer, at, terms)
     if at is None:
         missing = _missing(sample, terms, alpha)
         return Bound(None, len(sample), int(sample.wrong.sum()), 1.0, missing)
@@ -222,11 +226,12 @@ def _bound(labels: Sequence[Label], terms: Terms, alpha: float) -> Bound:
 
 
 def _borne_out(newer: Sample, at: int, terms: Terms) -> int | None:
-    """The loosest threshold, not looser than `at`, at which newer labels keep the bound in rate."""
-    for stricter in range(at, -1, -1):
-        if newer.rate(stricter, terms.per) <= terms.max_wrong_rate:
-            return stricter if newer.at[stricter] else None
-    return None
+    """The loosest threshold, not looser than `at`, that newer labels make more likely than not."""
+    p_values = newer.p_values(terms.max_wrong_rate, terms.per)
+    # Where even clean labels could not pass, there is nothing to see yet.
+    blind = newer.p_values(terms.max_wrong_rate, terms.per, clean=True) > _LIKELY
+    fine = (p_values[: at + 1] <= _LIKELY) | (blind[: at + 1] & (newer.at[: at + 1] > 0))
+    return int(np.flatnonzero(fine)[-1]) if fine.any() else None
 
 
 def _sample(labels: Sequence[Label]) -> Sample:

@@ -24,13 +24,19 @@ _LOG = logging.getLogger("semcache.verify")
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """When to certify anew, and on how much: the newest `window` labels, none older than an age."""
+    """When to certify anew, and on how much: the newest `window` labels, none older than an age.
+
+    `rise`: how much higher the wrong rate may be when an answer is served than when labels were
+    drawn. Labels are always of the past, and a filling cache errs more; thresholds are certified
+    for max_wrong_rate / rise. 1.0: the traffic does not change.
+    """
 
     window: int = 5_000
     label_age_s: float = 30 * 86_400.0
     every_s: float = 86_400.0
     fewest: int = 50
     growth: float = 0.25
+    rise: float = 1.5
 
 
 class LiveCertificate:
@@ -52,6 +58,9 @@ class LiveCertificate:
         packaged: Sequence[Label] = (),
     ) -> None:
         self._terms = terms
+        self._sought = replace(
+            terms, max_wrong_rate=terms.max_wrong_rate / (renewal or Renewal()).rise
+        )
         self._clock = clock
         self._random = random
         self._ledger = ledger
@@ -64,7 +73,7 @@ class LiveCertificate:
         self._entries = 0
         self._round = 0
         self._history: list[Certificate] = []
-        self._certificate = certify((), terms, clock())
+        self._certificate = self._issue((), clock())
         self._drift = self._new_drift()
         if ledger is not None:
             self._labels.extend(self._remembered(ledger))
@@ -96,7 +105,8 @@ class LiveCertificate:
             self._fresh += 1
             if self._alarmed(label):
                 self._fall_back()
-            due = self._due()
+            # Bad news is not left waiting.
+            due = self._due() or (label.wrong and label.served)
         return self.recertify() if due else self._certificate
 
     def grown(self, entries: int) -> Certificate:
@@ -116,12 +126,16 @@ class LiveCertificate:
             self._fresh = 0
             oldest = now - self._renewal.label_age_s
             labels = [label for label in self._labels if label.at >= oldest]
-        issued = certify([*self._packaged, *labels], self._terms, now)
+        issued = self._issue([*self._packaged, *labels], now)
         with self._lock:
             # A newer round, or an alarm while this one counted, has the last word.
             if mine == self._round:
                 self._put_in_force(issued)
             return self._certificate
+
+    def _issue(self, labels: Sequence[Label], now: float) -> Certificate:
+        issued = certify(labels, self._sought, now)
+        return replace(issued, delta=self._terms.max_wrong_rate)
 
     def _remembered(self, ledger: Ledger) -> list[Label]:
         since = self._clock() - self._renewal.label_age_s
@@ -168,7 +182,7 @@ class LiveCertificate:
             fallen = replace(stricter[-1], state="fallback", issued_at=self._clock())
             self._history = stricter[:-1]
         else:
-            fallen = certify((), self._terms, self._clock())
+            fallen = self._issue((), self._clock())
             self._history = []
         self._certificate = fallen
         self._packaged = ()
