@@ -56,11 +56,12 @@ class PolicySection:
 class TrustSection:
     """`trust:` — how a near-duplicate is judged after gate and guards.
 
-    `verifier`: whether the packaged one does; it knows the packaged encoder only. `threshold`: the
+    `verifier`: whether the packaged one does; it knows the packaged encoder only, and lets few
+    paraphrases through that share few words. `threshold`: the
     probability of a right answer from which it serves, 0..1; None for the one it was shipped with.
     """
 
-    verifier: bool = True
+    verifier: bool = False
     threshold: float | None = None
 
 

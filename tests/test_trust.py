@@ -51,7 +51,7 @@ def decisions(folder: Path, trust: dict[str, Any], *questions: str) -> list[Deci
 
 
 def test_a_paraphrase_is_served_and_a_trap_is_not(tmp_path: Path) -> None:
-    first, paraphrase, trap = decisions(tmp_path, {}, STORED, PARAPHRASE, TRAP)
+    first, paraphrase, trap = decisions(tmp_path, {"verifier": True}, STORED, PARAPHRASE, TRAP)
     assert isinstance(first, Miss)
     assert isinstance(paraphrase, Hit)
     assert paraphrase.tier == "semantic"
@@ -60,14 +60,13 @@ def test_a_paraphrase_is_served_and_a_trap_is_not(tmp_path: Path) -> None:
 
 
 def test_a_stricter_threshold_serves_less(tmp_path: Path) -> None:
-    _, paraphrase = decisions(tmp_path, {"threshold": 1.0}, STORED, PARAPHRASE)
+    _, paraphrase = decisions(tmp_path, {"verifier": True, "threshold": 1.0}, STORED, PARAPHRASE)
     assert isinstance(paraphrase, Miss)
     assert paraphrase.reason.startswith("verifier=")
 
 
 def test_without_it_gate_and_guards_decide(tmp_path: Path) -> None:
-    options = {"verifier": False, "threshold": 1.0}
-    _, paraphrase = decisions(tmp_path, options, STORED, PARAPHRASE)
+    _, paraphrase = decisions(tmp_path, {"threshold": 1.0}, STORED, PARAPHRASE)
     assert isinstance(paraphrase, Hit)
 
 

@@ -35,6 +35,7 @@ from semcache.gptcache.threshold import cosine_threshold
 from semcache.guards import DEFAULT_GUARDS
 from semcache.interfaces import Asked, Candidate, Hit, Miss
 from semcache.keys import request_key
+from semcache.layers import Layers
 
 SHOWN = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99)
 CURVE = tuple(round(0.5 + 0.01 * step, 2) for step in range(51))
@@ -95,13 +96,13 @@ def look_around(cache: SemCache, cases: Sequence[Case], k: int) -> list[Found]:
     return found
 
 
-def judge_at(settings: policy.PolicySettings, cosine: float, found: Found) -> Hit | Miss:
+def judge_at(layers: Layers, cosine: float, found: Found) -> Hit | Miss:
     """The policy's decision at another threshold."""
     candidates = found.candidates
     if candidates and candidates[0].entry.question == found.case.asked:
         return policy.judge_exact(candidates[0].entry, 0.0, NONE)
-    at = replace(settings, threshold=cosine)
-    return policy.judge_semantic(found.asked, candidates, 0.0, NONE, at)
+    at = replace(layers.settings, threshold=cosine)
+    return policy.judge_semantic(found.asked, candidates, 0.0, NONE, at, layers.verifier)
 
 
 async def measure(args: argparse.Namespace) -> dict[str, Any]:
@@ -111,7 +112,8 @@ async def measure(args: argparse.Namespace) -> dict[str, Any]:
         {
             "storage_config": {"data_dir": args.folder},
             "config": {"similarity_threshold": args.threshold},
-            "policy": {"guards": args.guards},
+            "policy": {"guards": args.guards, "volatile": "off", "personal": "off"},
+            "trust": {"verifier": args.verifier},
             "engines": [],
         }
     )
@@ -122,16 +124,17 @@ async def measure(args: argparse.Namespace) -> dict[str, Any]:
         found = await asyncio.to_thread(look_around, cache, cases, cache.layers.settings.candidates)
     finally:
         await cache.aclose()
-    settings = cache.layers.settings
-    rows = {t: _row(settings, found, t) for t in sorted({*SHOWN, *CURVE, args.threshold})}
+    layers = cache.layers
+    rows = {t: _row(layers, found, t) for t in sorted({*SHOWN, *CURVE, args.threshold})}
     served = [(c, d) for c, d in zip(cases, decisions, strict=True) if isinstance(d, Hit)]
     right = sum(is_right(case, hit) for case, hit in served)
     if right != rows[args.threshold].right:
         raise RuntimeError("the two passes disagree: the curve does not describe the cache")
-    judge = partial(judge_at, settings, cosine_threshold(args.threshold))
+    judge = partial(judge_at, layers, cosine_threshold(args.threshold))
     return {
         "data": str(args.data) if args.data != OWN_DATA else "own",
         "guards": list(args.guards),
+        "verifier": layers.verifier is not None,
         "threshold": args.threshold,
         "questions": {"stored": stored, **_kinds(cases)},
         "at_threshold": rows[args.threshold].as_json(),
@@ -142,9 +145,9 @@ async def measure(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _row(settings: policy.PolicySettings, found: Sequence[Found], threshold: float) -> Row:
+def _row(layers: Layers, found: Sequence[Found], threshold: float) -> Row:
     cosine = cosine_threshold(threshold)
-    return tally(found, partial(judge_at, settings, cosine), threshold, cosine)
+    return tally(found, partial(judge_at, layers, cosine), threshold, cosine)
 
 
 def _kinds(cases: Sequence[Case]) -> dict[str, int]:
@@ -162,7 +165,8 @@ def show(result: dict[str, Any]) -> None:
     print(
         f"\n{asked['stored']} questions stored; asked: {asked['paraphrase']} paraphrases, "
         f"{asked['trap']} traps, {asked['unseen']} unseen; "
-        f"guards: {', '.join(result['guards']) or 'none'}\n"
+        f"guards: {', '.join(result['guards']) or 'none'}; "
+        f"verifier: {'on' if result['verifier'] else 'off'}\n"
     )
     print("  t  cosine  right  wrong: para  trap  unseen  missed  hit rate  false hits  precision")
     for row in result["rows"]:
@@ -189,6 +193,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         default=list(DEFAULT_GUARDS),
         help="empty: GPTCache's distance alone",
     )
+    parser.add_argument("--verifier", action="store_true", help="let the packaged one judge too")
     parser.add_argument("--out", type=Path, help="folder for the plot (PNG) and the result (JSON)")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as args.folder:

@@ -1,8 +1,8 @@
 """Documents in passages that a small model can read one at a time.
 
 A document of a few sentences stays whole. A longer one is cut where it has headings, or at its
-blank lines, and inside a section that is beyond the bound at the ends of lines. Each passage repeats
-the document's title, so that it says what it is about.
+blank lines, and inside a section that is beyond the bound at the ends of lines. Each passage
+repeats the document's title, so that it says what it is about.
 """
 
 from __future__ import annotations
