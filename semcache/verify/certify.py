@@ -217,20 +217,26 @@ def _bound(labels: Sequence[Label], terms: Terms, alpha: float) -> Bound:
         for share in _NEWEST:
             newer = _sample(ordered[-(len(ordered) // share) :])
             at = None if at is None else _borne_out(newer, at, terms)
+    fewest = clean_labels(terms, alpha) if terms.per == "hit" else 1
+    if at is not None and sample.at[at] < fewest:
+        at = None
     if at is None:
         missing = _missing(sample, terms, alpha)
         return Bound(None, len(sample), int(sample.wrong.sum()), 1.0, missing)
     trials, wrong = sample.counts(at, terms.per)
     upper = sample.mean(at) if terms.confidence is None else sample.upper(at, terms.per, alpha)
-    return Bound(float(GRID[at]), trials, wrong, upper)
+    # Nothing was seen below the lowest label that counted, so nothing is served there.
+    threshold = max(float(GRID[at]), sample.lowest(at))
+    return Bound(threshold, trials, wrong, upper)
 
 
 def _borne_out(newer: Sample, at: int, terms: Terms) -> int | None:
     """The loosest threshold, not looser than `at`, that newer labels make more likely than not."""
     p_values = newer.p_values(terms.max_wrong_rate, terms.per)
-    # Where even clean labels could not pass, there is nothing to see yet.
+    # Where even clean labels could not pass, one fault is enough to stay away.
     blind = newer.p_values(terms.max_wrong_rate, terms.per, clean=True) > _LIKELY
-    fine = (p_values[: at + 1] <= _LIKELY) | (blind[: at + 1] & (newer.at[: at + 1] > 0))
+    clean = np.concatenate([[0.0], np.cumsum(newer.wrong)])[newer.at] == 0
+    fine = ((p_values <= _LIKELY) | (blind & clean))[: at + 1]
     return int(np.flatnonzero(fine)[-1]) if fine.any() else None
 
 

@@ -167,11 +167,11 @@ class LiveCertificate:
         before = self._certificate
         if issued.state == "exact-only" and before.state == "fallback":
             return  # what the alarm left is watched by an alarm of its own
-        if _thresholds(issued) != _thresholds(before):
+        if before.state == "exact-only":
             self._drift = self._new_drift()
         if issued.state != before.state:
             _LOG.info("certificate: %s", issued.describe())
-        if before.state in ("certified", "packaged") and issued.state != "exact-only":
+        if before.state in ("certified", "packaged") and _stricter(before, issued):
             self._history = [*self._history[-15:], before]
         self._certificate = issued
 
@@ -192,11 +192,6 @@ class LiveCertificate:
         self._fresh = 0
         self._round += 1
         _LOG.warning("more wrong answers than certified; from now on: %s", fallen.describe())
-
-
-def _thresholds(certificate: Certificate) -> tuple[object, ...]:
-    own = ((name, bound.threshold) for name, bound in certificate.slices.items())
-    return certificate.threshold, *sorted(own)
 
 
 def _stricter(old: Certificate, failed: Certificate) -> bool:

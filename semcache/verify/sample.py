@@ -29,6 +29,7 @@ GRID: Floats = np.concatenate(
 class Sample:
     """Labels by falling score, (n,) each; `at[j]` of them have a score of at least GRID[j]."""
 
+    scores: Floats
     wrong: Floats
     weights: Floats
     at: NDArray[np.int64]
@@ -47,10 +48,15 @@ class Sample:
         at = np.searchsorted(falling, -GRID, side="right")
         kept = weights[order]
         same = np.concatenate([[True], np.logical_and.accumulate(np.isclose(kept, kept[:1]))])
-        return cls(wrong[order], kept, at, same[at])
+        return cls(scores[order], wrong[order], kept, at, same[at])
 
     def __len__(self) -> int:
         return len(self.wrong)
+
+    def lowest(self, at: int) -> float:
+        """The lowest score that a threshold accepts; 1.0 where it accepts none."""
+        accepted = int(self.at[at])
+        return float(self.scores[accepted - 1]) if accepted else 1.0
 
     def counts(self, at: int, per: Literal["hit", "request"]) -> tuple[int, int]:
         """Trials and wrong ones of a threshold."""

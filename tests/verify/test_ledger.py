@@ -123,10 +123,12 @@ def test_two_processes_lose_nothing(tmp_path: Path) -> None:
 
 def test_threads_share_a_ledger(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "labels.sqlite")
-    threads = [
-        threading.Thread(target=lambda: [ledger.add([record(n)]) for n in range(25)])
-        for _ in range(4)
-    ]
+
+    def work() -> None:
+        for at in range(25):
+            ledger.add([record(at)])
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
