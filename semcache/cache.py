@@ -31,13 +31,14 @@ from semcache.interfaces import (
     Hit,
     Miss,
     Store,
+    Supervisor,
     Verifier,
 )
 from semcache.keys import Extract, Source, request_key, whole
 from semcache.layers import BATCH, Layers
 from semcache.memory import Memory
 from semcache.policy import Keeping, PolicySettings, Skip
-from semcache.reply import Decided, Plan, Reply
+from semcache.reply import Decided, Plan, Reply, log_line
 from semcache.tally import Tally
 from semcache.workers import Workers
 
@@ -59,6 +60,7 @@ class SemCache:
         embedder: Embedder | None = None,
         answerers: Sequence[Answerer] = (),
         verifier: Verifier | None = None,
+        supervisor: Supervisor | None = None,
         settings: PolicySettings = _DEFAULTS,
         extract: Extract = whole,
         choose: policy.Choose = policy.first,
@@ -67,6 +69,7 @@ class SemCache:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.answerers = tuple(answerers)
+        self.supervisor = supervisor
         self.tally = Tally()
         self.layers = Layers(
             store, embedder, verifier, settings, Memory(memory_bytes), self.tally, clock, choose
@@ -113,7 +116,7 @@ class SemCache:
         if decided is None:
             return None
         self._record(plan, decided.decision)
-        return Reply(plan, decided)
+        return Reply(plan, decided, certificate=self._certificate())
 
     async def ask(
         self,
@@ -146,8 +149,11 @@ class SemCache:
             raise
         if decided.rendered is not None:
             reader.close()
-            return Reply(plan, decided, not leads)
-        return Reply(plan, decided, not leads, reader, flight)
+            return Reply(plan, decided, not leads, self._certificate())
+        return Reply(plan, decided, not leads, self._certificate(), reader, flight)
+
+    def _certificate(self) -> str:
+        return "" if self.supervisor is None else self.supervisor.header()
 
     def _begin(self, plan: Plan, flights: _Flights, flight: Flight[Decided]) -> None:
         """Look up in a thread. No task runs until there is an answer to be made."""
@@ -254,6 +260,8 @@ class SemCache:
     def _close_leaves(self) -> None:
         self._lookups.close()
         self._writers.close()
+        if self.supervisor is not None:
+            self.supervisor.close()
         self.layers.store.close()
         if self.layers.embedder is not None:
             self.layers.embedder.close()
@@ -267,22 +275,7 @@ class SemCache:
             case Bypass(reason=reason):
                 self.tally.add(f"bypass: {reason}")
         if requests_log.isEnabledFor(logging.INFO):
-            requests_log.info("%s", _log_line(plan, decision))
-
-
-def _log_line(plan: Plan, decision: Decision) -> str:
-    """One request without its text: `key=value` members, greppable."""
-    line = {
-        "tenant": plan.request.tenant[:8],
-        "key": plan.key.exact[:12],
-        "outcome": type(decision).__name__.lower(),
-        "reason": repr(decision.reason),
-    }
-    if isinstance(decision, Hit):
-        line["similarity"] = f"{decision.similarity:.4f}"
-    elif isinstance(decision, Miss) and decision.nearest is not None:
-        line["nearest"] = f"{decision.nearest:.4f}"
-    return " ".join(f"{name}={value}" for name, value in line.items())
+            requests_log.info("%s", log_line(plan, decision))
 
 
 def _nobody_answers(request: ChatRequest, answerers: Sequence[Answerer]) -> str:

@@ -18,6 +18,8 @@ def reply_headers(reply: Reply, now: float) -> Headers:
     """The headers of a reply; `stored` is claimed only when it is already true."""
     key = reply.plan.key.exact[:32].encode()
     headers = [(b"x-semcache-key", key)]
+    if reply.certificate:
+        headers.append((b"x-semcache-certificate", reply.certificate.encode("latin-1")))
     match reply.decision:
         case Hit() as hit:
             headers += _hit_headers(hit, key, now)

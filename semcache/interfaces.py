@@ -1,4 +1,6 @@
-"""The seams: what the driver asks of a store, an encoder, an answerer and a verifier.
+"""The seams: what the driver asks of a store, an encoder and an answerer.
+
+What it asks of a verifier and of a supervisor stands in `judging`, and has its name here too.
 
 Rules of this file:
 1. A seam has few methods, and its implementations raise only from `semcache.errors`.
@@ -20,6 +22,11 @@ from semcache.entry import Entry as Entry
 from semcache.entry import State as State
 from semcache.entry import Tier as Tier
 from semcache.entry import Vector as Vector
+from semcache.judging import Asked as Asked
+from semcache.judging import Judged as Judged
+from semcache.judging import Supervisor as Supervisor
+from semcache.judging import Verdict as Verdict
+from semcache.judging import Verifier as Verifier
 from semcache.keys import Scope, Source
 from semcache.sketch import Sketch
 
@@ -28,7 +35,7 @@ from semcache.sketch import Sketch
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """The cache answers. `score` is the verifier's, where one judged."""
+    """The cache answers. `score` is the verifier's, where one judged, and `judged` what it saw."""
 
     entry: Entry
     tier: Tier
@@ -36,18 +43,20 @@ class Hit:
     threshold: float
     reason: str
     score: float | None = None
+    judged: Judged | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Miss:
     """The cache has no answer that may be served; `nearest` is the best cosine seen, if any.
 
-    `score` is the best that the verifier gave, where one judged.
+    `score` is the best that the verifier gave, where one judged, and `judged` is what it gave it.
     """
 
     reason: str
     nearest: float | None = None
     score: float | None = None
+    judged: Judged | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,37 +255,3 @@ class Answerer(Protocol):
         ...
 
     async def aclose(self) -> None: ...
-
-
-# ------------------------------------------------------------------------------------ verifiers
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a candidate's answer may be served, and the name of what refused it."""
-
-    serve: bool
-    score: float
-    reason: str
-    features: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The question in hand, with what the encoder says of it."""
-
-    question: str
-    vector: Vector
-    sketch: Sketch | None = None
-
-
-class Verifier(Protocol):
-    """Judges whether candidates' answers are right for a question."""
-
-    def judge(self, asked: Asked, candidates: Sequence[Candidate]) -> Sequence[Verdict]:
-        """One verdict for each candidate, in order. Pure and quick: it runs on every lookup.
-
-        Candidates come nearest first, and no two have the same answer. A verdict's `score` is the
-        probability that the cached answer is right, 0..1.
-        """
-        ...

@@ -148,7 +148,7 @@ class Layers:
             near = decision.nearest if isinstance(decision, Miss) else None
             if near is None or near < self.settings.threshold:
                 return decision
-        return self._judged(plan, asked, most)
+        return self._judged(plan, asked, max(most, self.settings.around))
 
     def _judged(self, plan: Plan, asked: Asked, k: int) -> Hit | Miss:
         return policy.judge_semantic(

@@ -21,7 +21,18 @@ from semcache.chat import ChatRequest
 from semcache.completion import Completion
 from semcache.directives import Directives
 from semcache.guards import DEFAULT_GUARDS
-from semcache.interfaces import Asked, Candidate, Encoded, Entry, Hit, Miss, Verdict, Verifier
+from semcache.interfaces import (
+    Asked,
+    Candidate,
+    Encoded,
+    Entry,
+    Hit,
+    Judged,
+    Miss,
+    Verdict,
+    Verifier,
+)
+from semcache.judging import by_answer
 
 _FINISHED = frozenset({"stop", "tool_calls", "function_call"})
 
@@ -32,6 +43,7 @@ class PolicySettings:
 
     `threshold` is the candidate gate: GPTCache's 0.8 is a cosine of 0.60. `max_temperature`: a
     request that asks for a higher one, without a seed, wants another answer each time and bypasses.
+    `around`: the verifier is shown so many neighbours at least, of which `candidates` may answer.
     `volatile` and `personal`: what becomes of answers that change, and of one person's own (see
     `freshness`). "user" shares those within a named user of a tenant, "tenant" also where no user
     is named.
@@ -39,6 +51,7 @@ class PolicySettings:
 
     threshold: float = 0.6
     candidates: int = 5
+    around: int = 0
     semantic: bool = True
     guards: tuple[str, ...] = DEFAULT_GUARDS
     max_unknown_share: float = 0.2
@@ -138,20 +151,22 @@ def first(candidates: Sequence[Candidate]) -> Candidate:
 
 def judge_semantic(
     asked: Asked,
-    candidates: Sequence[Candidate],
+    around: Sequence[Candidate],
     now: float,
     directives: Directives,
     settings: PolicySettings,
     verifier: Verifier | None = None,
     choose: Choose = first,
 ) -> Hit | Miss:
-    """Serve one of the candidates that nothing refuses; candidates come nearest first.
+    """Serve one of the candidates that nothing refuses: the nearest `settings.candidates`.
 
-    A verifier sees at once all that the guards leave, the nearest of each answer; of what it
-    allows, the most probable answers. A miss gives the reason of the nearest one's refusal.
+    `around` is all that was found, nearest first. A verifier sees at once all candidates that the
+    guards leave, the nearest of each answer; of what it allows, the most probable answers. A miss
+    gives the reason of the nearest one's refusal.
     """
-    if not candidates:
+    if not around:
         return Miss("no neighbour")
+    candidates = around[: settings.candidates]
     left: list[Candidate] = []
     refused = ""
     for candidate in candidates:
@@ -168,47 +183,34 @@ def judge_semantic(
         chosen = choose(left)
         return Hit(chosen.entry, "semantic", chosen.similarity, settings.threshold, "semantic")
     left = by_answer(left)
-    verdicts = verifier.judge(asked, left)
-    return _judged(left, verdicts, refused, candidates[0].similarity, settings, choose)
+    judged = list(zip(left, verifier.judge(asked, left, around), strict=True))
+    return _judged(judged, refused, candidates[0].similarity, settings, choose)
 
 
 def _judged(
-    left: Sequence[Candidate],
-    verdicts: Sequence[Verdict],
+    judged: Sequence[tuple[Candidate, Verdict]],
     refused: str,
     nearest: float,
     settings: PolicySettings,
     choose: Choose,
 ) -> Hit | Miss:
-    judged = list(zip(left, verdicts, strict=True))
     served = [pair for pair in judged if pair[1].serve]
     if not served:
-        best = max(verdict.score for verdict in verdicts)
-        return Miss(refused or f"verifier={verdicts[0].reason}", nearest, best)
+        best = max(judged, key=lambda pair: pair[1].score)  # of equal ones the nearest
+        reason = refused or f"verifier={judged[0][1].reason}"
+        return Miss(reason, nearest, best[1].score, Judged.of(*best))
     served.sort(key=lambda pair: -pair[1].score)  # stable: of equal ones the nearest
     chosen = choose([candidate for candidate, _ in served])
-    score = next(verdict.score for candidate, verdict in served if candidate is chosen)
-    return Hit(chosen.entry, "semantic", chosen.similarity, settings.threshold, "semantic", score)
-
-
-def by_answer(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The first candidate of each answer: equal texts are one answer.
-
-    What is more, or other, than one text (tool calls, several choices) stands for itself.
-    """
-    found: dict[object, Candidate] = {}
-    for candidate in candidates:
-        found.setdefault(_answer_of(candidate), candidate)
-    return list(found.values())
-
-
-def _answer_of(candidate: Candidate) -> object:
-    completion = candidate.entry.completion
-    if len(completion.choices) != 1 or not completion.text:
-        return candidate.entry.id
-    message = completion.choices[0].get("message") or {}
-    plain = not message.get("tool_calls") and not message.get("function_call")
-    return str(completion.text) if plain else candidate.entry.id
+    verdict = next(verdict for candidate, verdict in served if candidate is chosen)
+    return Hit(
+        chosen.entry,
+        "semantic",
+        chosen.similarity,
+        settings.threshold,
+        "semantic",
+        verdict.score,
+        Judged.of(chosen, verdict),
+    )
 
 
 def _refusal(

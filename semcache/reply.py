@@ -1,4 +1,4 @@
-"""A request on its way through the cache: the plan made of it, what was decided, the reply."""
+"""A request on its way through the cache: its plan, what was decided, the reply, the log line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from semcache.chat import ChatRequest
 from semcache.completion import Chunk, Completion, collect
 from semcache.directives import NONE, Directives
 from semcache.flight import Flight, Reader
-from semcache.interfaces import Answerer, Decision, Encoded
+from semcache.interfaces import Answerer, Decision, Encoded, Hit, Miss
 from semcache.keys import RequestKey
 from semcache.policy import Admission, Keeping
 from semcache.render import Rendered
@@ -49,12 +49,13 @@ class Reply:
 
     On a hit `rendered` holds the stored answer. Otherwise iterate over the reply: it yields the
     chunks of the answer, live. `collapsed`: the answer is shared with an identical request that
-    was there first.
+    was there first. `certificate` says what is known of wrong answers, where a bound is asked for.
     """
 
     plan: Plan
     decided: Decided
     collapsed: bool = False
+    certificate: str = ""
     _reader: Reader[Decided] | None = None
     _flight: Flight[Decided] | None = field(default=None, repr=False)
 
@@ -89,3 +90,18 @@ class Reply:
         """Leave: an answer that nobody waits for any more is cancelled."""
         if self._reader is not None:
             self._reader.close()
+
+
+def log_line(plan: Plan, decision: Decision) -> str:
+    """One request without its text: `key=value` members, greppable."""
+    line = {
+        "tenant": plan.request.tenant[:8],
+        "key": plan.key.exact[:12],
+        "outcome": type(decision).__name__.lower(),
+        "reason": repr(decision.reason),
+    }
+    if isinstance(decision, Hit):
+        line["similarity"] = f"{decision.similarity:.4f}"
+    elif isinstance(decision, Miss) and decision.nearest is not None:
+        line["nearest"] = f"{decision.nearest:.4f}"
+    return " ".join(f"{name}={value}" for name, value in line.items())

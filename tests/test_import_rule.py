@@ -26,7 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"sse", "answer_form"}),
     frozenset({"keys", "flight"}),
-    frozenset({"entry", "interfaces", "lexical", "render", "sketch"}),
+    frozenset({"entry", "interfaces", "judging", "lexical", "render", "sketch"}),
     frozenset({"guards", "policy", "memory", "volatile"}),
     frozenset({"reply", "freshness"}),
     frozenset({"explain", "layers"}),

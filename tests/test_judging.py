@@ -37,7 +37,9 @@ class MaxSim:
         self.least = least
         self.saw: list[tuple[Asked, list[Candidate]]] = []
 
-    def judge(self, asked: Asked, candidates: Sequence[Candidate]) -> list[Verdict]:
+    def judge(
+        self, asked: Asked, candidates: Sequence[Candidate], around: Sequence[Candidate] = ()
+    ) -> list[Verdict]:
         self.saw.append((asked, list(candidates)))
         verdicts = []
         for candidate in candidates:
@@ -162,7 +164,9 @@ def test_without_a_verifier_nothing_has_a_sketch(world: World) -> None:
 
 def test_a_verifier_that_fails_is_a_miss(world: World, caplog: pytest.LogCaptureFixture) -> None:
     class Failing(MaxSim):
-        def judge(self, asked: Asked, candidates: Sequence[Candidate]) -> list[Verdict]:
+        def judge(
+            self, asked: Asked, candidates: Sequence[Candidate], around: Sequence[Candidate] = ()
+        ) -> list[Verdict]:
             raise RuntimeError("no judgement")
 
     async def test() -> None:

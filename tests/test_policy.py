@@ -13,6 +13,7 @@ from semcache.chat import ChatRequest
 from semcache.completion import Completion, text_completion_of
 from semcache.directives import NONE, Directives, parse_cache_control
 from semcache.interfaces import Asked, Candidate, Encoded, Entry, Hit, Miss, Verdict, Verifier
+from semcache.judging import Judged, by_answer
 from semcache.keys import request_key
 from semcache.policy import Keep, PolicySettings, Skip
 
@@ -144,9 +145,13 @@ class Scoring:
     def __init__(self, scores: dict[int, float]) -> None:
         self.scores = scores
         self.saw: list[tuple[Asked, list[int]]] = []
+        self.around: list[int] = []
 
-    def judge(self, asked: Asked, candidates: Sequence[Candidate]) -> list[Verdict]:
+    def judge(
+        self, asked: Asked, candidates: Sequence[Candidate], around: Sequence[Candidate] = ()
+    ) -> list[Verdict]:
         self.saw.append((asked, [candidate.entry.id for candidate in candidates]))
+        self.around = [candidate.entry.id for candidate in around]
         scores = (self.scores[candidate.entry.id] for candidate in candidates)
         return [Verdict(score >= 0.5, score, f"unsure of {score}") for score in scores]
 
@@ -161,7 +166,7 @@ def verified(
     verifier: Verifier, *candidates: Candidate, choose: policy.Choose = policy.first
 ) -> Hit | Miss:
     asked = Asked("How high in 4 words?", HALF)
-    numbers_only = PolicySettings(guards=("numbers",))
+    numbers_only = PolicySettings(guards=("numbers",), candidates=7, around=8)
     return policy.judge_semantic(asked, candidates, NOW, NONE, numbers_only, verifier, choose)
 
 
@@ -191,9 +196,33 @@ def test_the_verifier_judges_once_the_nearest_of_each_answer_that_the_guards_lea
         near(5, "a", 0.95),
         near(6, "c", 0.94),
         near(7, "e", 0.59),
+        near(8, "f", 0.58),
     )
     assert scoring.saw == [(Asked("How high in 4 words?", HALF), [3, 4, 6])]
     assert missed == Miss("guard=numbers", 0.99, 0.1)
+    assert scoring.around == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_only_so_many_neighbours_are_candidates() -> None:
+    near_by = [near(at, f"answer {at}", 0.9) for at in range(1, 9)]
+    scoring = Scoring({at: 0.1 for at in range(1, 8)})
+    verified(scoring, *near_by)
+    assert scoring.saw[0][1] == [1, 2, 3, 4, 5, 6, 7]
+    assert len(scoring.around) == 8
+
+
+def test_what_was_judged_best_is_kept_for_a_label() -> None:
+    candidates = near(1, "a", 0.95), near(2, "b", 0.9)
+    missed = verified(Scoring({1: 0.1, 2: 0.4}), *candidates)
+    assert isinstance(missed, Miss)
+    assert missed.judged == Judged(
+        candidates[1].entry, "How tall in 4 words?", 0.4, "", {}, False, "unsure of 0.4"
+    )
+    hit = verified(Scoring({1: 0.6, 2: 0.9}), *candidates)
+    assert isinstance(hit, Hit)
+    assert hit.judged is not None
+    assert (hit.judged.entry, hit.judged.served) == (candidates[1].entry, True)
+    assert judge("How high in 4 words?", *candidates).judged is None
 
 
 def test_the_verifier_is_not_asked_where_nothing_is_left() -> None:
@@ -204,7 +233,9 @@ def test_the_verifier_is_not_asked_where_nothing_is_left() -> None:
 
 def test_a_verifier_that_passes_over_a_candidate_is_an_error() -> None:
     class Short(Scoring):
-        def judge(self, asked: Asked, candidates: Sequence[Candidate]) -> list[Verdict]:
+        def judge(
+            self, asked: Asked, candidates: Sequence[Candidate], around: Sequence[Candidate] = ()
+        ) -> list[Verdict]:
             return super().judge(asked, candidates)[1:]
 
     with pytest.raises(ValueError, match="zip"):
@@ -226,7 +257,7 @@ def test_what_is_not_one_text_is_an_answer_of_its_own() -> None:
     two = Completion({**answer().wire, "choices": [*answer("x").choices, *answer("y").choices]})
     made = [answer("x"), answer("x"), two, two, calling(call("{}")), calling(call("{}"))]
     candidates = [Candidate(entry(id=at, completion=each), 0.9) for at, each in enumerate(made)]
-    assert [candidate.entry.id for candidate in policy.by_answer(candidates)] == [0, 2, 3, 4, 5]
+    assert [candidate.entry.id for candidate in by_answer(candidates)] == [0, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(

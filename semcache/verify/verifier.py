@@ -92,7 +92,9 @@ class PairVerifier:
         """Fingerprints of the encoders whose vectors it can judge."""
         return self._full.encoders
 
-    def judge(self, asked: Asked, candidates: Sequence[Candidate]) -> Sequence[Verdict]:
+    def judge(
+        self, asked: Asked, candidates: Sequence[Candidate], around: Sequence[Candidate] = ()
+    ) -> Sequence[Verdict]:
         """One verdict for each candidate, in order; see the module for how."""
         ours = read_tokens(asked.sketch)
         tokens = [read_tokens(one.sketch) for one in candidates]

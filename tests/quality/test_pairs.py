@@ -23,7 +23,9 @@ CASES = [
 class CosineVerifier:
     """Half of one plus the cosine that the candidate comes with; serves from 0.9 on."""
 
-    def judge(self, asked: Asked, candidates: Sequence[Candidate]) -> Sequence[Verdict]:
+    def judge(
+        self, asked: Asked, candidates: Sequence[Candidate], around: Sequence[Candidate] = ()
+    ) -> Sequence[Verdict]:
         scores = [(1 + one.similarity) / 2 for one in candidates]
         return [Verdict(score >= 0.9, score, "cosine") for score in scores]
 
