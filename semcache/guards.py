@@ -156,6 +156,8 @@ _OPTIONAL: Mapping[str, tuple[Rule, str]] = {
     "word_order": (_word_order, "the same words in another order"),
 }
 
+_ALL = {**_DEFAULT, **_OPTIONAL}
+
 DEFAULT_GUARDS: tuple[str, ...] = tuple(_DEFAULT)
 """The guards that are on unless the operator says otherwise."""
 
@@ -163,27 +165,29 @@ DEFAULT_GUARDS: tuple[str, ...] = tuple(_DEFAULT)
 def _guard(rule: Rule, what: str) -> Guard:
     def guard(asked: str, answered: str) -> str | None:
         found = rule(facts(asked), facts(answered))
-        if found is None:
-            return None
-        return f"{what}: {_shown(found.ours)} against {_shown(found.theirs)}"
+        return None if found is None else _reason(what, found)
 
     guard.__doc__ = f"Refuse where {what}."
     return guard
+
+
+def _reason(what: str, found: Contrast) -> str:
+    return f"{what}: {_shown(found.ours)} against {_shown(found.theirs)}"
 
 
 def _shown(words: Iterable[str]) -> str:
     return ", ".join(words) or "none"
 
 
-GUARDS: Mapping[str, Guard] = {
-    name: _guard(rule, what) for name, (rule, what) in {**_DEFAULT, **_OPTIONAL}.items()
-}
+GUARDS: Mapping[str, Guard] = {name: _guard(rule, what) for name, (rule, what) in _ALL.items()}
 
 
 def refusal(names: tuple[str, ...], asked: str, answered: str) -> tuple[str, str] | None:
     """The first guard that refuses, as (name, reason)."""
+    a, b = facts(asked), facts(answered)
     for name in names:
-        reason = GUARDS[name](asked, answered)
-        if reason is not None:
-            return name, reason
+        rule, what = _ALL[name]
+        found = rule(a, b)
+        if found is not None:
+            return name, _reason(what, found)
     return None

@@ -19,6 +19,12 @@ def read(tokens: list[Token]) -> Amounts:
     return _Reader(tokens).run()
 
 
+_TELLING = frozenset(
+    {"noon", "midnight", *MONTHS, *measures.ONES, *measures.POWERS, *measures.ORDINALS}
+    | {*measures.ZONES, *measures.UNITS}
+)
+
+
 class _Reader(DateReader):
     def run(self) -> Amounts:
         at = 0
@@ -30,7 +36,7 @@ class _Reader(DateReader):
         """Read what starts at a token; where to go on."""
         token = self.tokens[at]
         if token.kind == "word":
-            return self._word(at, token)
+            return self._word(at, token) if token.lower in _TELLING else at + 1
         if token.kind == "number":
             return self._number(at, float(token.text.replace(",", "")), at + 1, token.text)
         if token.kind == "han":

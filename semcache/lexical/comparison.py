@@ -10,6 +10,7 @@ Every value lies in 0..1 and is the same for (a, b) and (b, a). Names that end i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import lru_cache
 
 import semcache.lexical.contrasts as contrasts
 from semcache.lexical.contrasts import Contrast
@@ -109,7 +110,7 @@ def _overlap(a: Facts, b: Facts) -> dict[str, float]:
     return {
         "word_distance": _jaccard_distance(frozenset(a.words), frozenset(b.words)),
         "content_distance": 1.0 - shared / union if union else 0.0,
-        "trigram_distance": _jaccard_distance(a.trigrams, b.trigrams),
+        "trigram_distance": _jaccard_distance(_trigrams(a.squeezed), _trigrams(b.squeezed)),
         "content_lacking": len(lacking) / max(1, min(size, other)),
         "content_added": 0.0 if only and missing else min(1.0, len(only + missing) / _MANY),
         "content_exchanged": min(1.0, min(len(only), len(missing)) / _MANY),
@@ -133,6 +134,11 @@ def _layout(a: Facts, b: Facts) -> dict[str, float]:
         "length_distance": 1.0 - short / long if long else 0.0,
         "shortness": max(0.0, 1.0 - short / _LONG),
     }
+
+
+@lru_cache(maxsize=8192)
+def _trigrams(text: str) -> frozenset[str]:
+    return frozenset(text[at : at + 3] for at in range(len(text) - 2))
 
 
 def _jaccard_distance(ours: frozenset[str], theirs: frozenset[str]) -> float:

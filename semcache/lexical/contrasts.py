@@ -12,7 +12,7 @@ from semcache.lexical.dates import Amount
 from semcache.lexical.extraction import Facts
 from semcache.lexical.opposites import CONVERSES
 from semcache.lexical.pairing import (
-    opposite_by_prefix,
+    prefixed,
     same_name,
     unmatched,
     words_apart,
@@ -37,6 +37,10 @@ def _contrast(ours: Iterable[str], theirs: Iterable[str]) -> Contrast | None:
     return found if found.ours or found.theirs else None
 
 
+def _apart(ours: frozenset[str], theirs: frozenset[str]) -> Contrast | None:
+    return None if ours == theirs else _contrast(sorted(ours - theirs), sorted(theirs - ours))
+
+
 def numbers_apart(a: Facts, b: Facts) -> tuple[list[Amount], list[Amount]]:
     """Amounts of each side without an equal on the other: 400 mg against 400 mcg."""
     return unmatched(a.numbers, b.numbers, lambda one, other: one.same(other))
@@ -53,6 +57,8 @@ def numbers(a: Facts, b: Facts) -> Contrast | None:
 
 def dates(a: Facts, b: Facts) -> Contrast | None:
     """Dates, times of day, weekdays, and days or periods relative to now."""
+    if not (a.dates or b.dates or a.times or b.times or a.moments or b.moments):
+        return None
     left, right = unmatched(a.dates, b.dates, lambda one, other: one.same(other))
     clock, other_clock = words_apart_exactly(a.times, b.times)
     return _contrast(
@@ -63,6 +69,8 @@ def dates(a: Facts, b: Facts) -> Contrast | None:
 
 def versions(a: Facts, b: Facts) -> Contrast | None:
     """Versions and identifiers (order 8841-2, A4, 0x80070057). `v3` is the number 3 too."""
+    if not (a.versions or b.versions or a.identifiers or b.identifiers):
+        return None
     ours, theirs = words_apart_exactly((*a.versions, *a.identifiers), (*b.versions, *b.identifiers))
     plain, other_plain = ({one.value for one in side.numbers} for side in (a, b))
     return _contrast(
@@ -72,6 +80,8 @@ def versions(a: Facts, b: Facts) -> Contrast | None:
 
 def units(a: Facts, b: Facts) -> Contrast | None:
     """Units that stand without a number (into miles, into metres) and are of one dimension."""
+    if a.units == b.units:
+        return None
     ours, theirs = a.units - b.units, b.units - a.units
     shared = {kind for kind, _ in ours} & {kind for kind, _ in theirs}
     if not shared:
@@ -115,11 +125,9 @@ def _negated(facts: Facts) -> tuple[str, ...]:
 
 def scope(a: Facts, b: Facts) -> Contrast | None:
     """Both are negated, but not of the same thing."""
-    ours, theirs = words_apart(a.negations, b.negations)
-    ours, theirs = (
-        [one for one in ours if one in b.content],
-        [one for one in theirs if one in a.content],
-    )
+    only, missing = words_apart(a.negations, b.negations)
+    ours = [one for one in only if one in b.content]
+    theirs = [one for one in missing if one in a.content]
     return _contrast(ours, theirs) if ours and theirs else None
 
 
@@ -132,19 +140,16 @@ def opposites(a: Facts, b: Facts) -> Contrast | None:
 def _opposed(a: Facts, b: Facts) -> Contrast | None:
     ours: list[str] = []
     theirs: list[str] = []
-    sides, others = _sides(a), _sides(b)
+    sides, others = (_sides(a), _sides(b)) if a.poles and b.poles else ({}, {})
     for axis in sides.keys() & others.keys():
         (signs, word), (counter, other) = sides[axis], others[axis]
         opposed = (signs, counter) in (({1}, {-1}), ({-1}, {1}))
         if opposed and not (axis.split("/")[0] in CONVERSES and changed_places(a, b)):
             ours.append(word)
             theirs.append(other)
-    only, missing = words_apart(a.content, b.content)
-    for word in only:
-        for other in missing:
-            if opposite_by_prefix(word, other):
-                ours.append(word)
-                theirs.append(other)
+    for word, other in prefixed(*words_apart(a.content, b.content)):
+        ours.append(word)
+        theirs.append(other)
     return _contrast(sorted(set(ours)), sorted(set(theirs)))
 
 
@@ -157,6 +162,8 @@ def _sides(facts: Facts) -> dict[str, tuple[set[int], str]]:
 
 def direction(a: Facts, b: Facts) -> Contrast | None:
     """Two things changed roles: from A to B, from B to A; A faster than B, B faster than A."""
+    if not (_directed(a) or _directed(b)):
+        return None
     ours, theirs = _once(a.roles), _once(b.roles)
     moved = {
         word: (role, theirs[word]) for word, role in ours.items() if theirs.get(word, role) != role
@@ -168,6 +175,10 @@ def direction(a: Facts, b: Facts) -> Contrast | None:
             if places == (other, role):
                 return Contrast((word, second), (second, word))
     return None
+
+
+def _directed(facts: Facts) -> bool:
+    return any(role in DIRECTED for _, role in facts.roles)
 
 
 def changed_places(a: Facts, b: Facts) -> bool:
@@ -189,6 +200,8 @@ def _once(roles: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 def names(a: Facts, b: Facts) -> Contrast | None:
     """Proper nouns that the other text does not mention at all."""
+    if a.names == b.names:
+        return None
     ours = sorted(one for one in a.names - b.names if not _mentioned(one, b))
     theirs = sorted(one for one in b.names - a.names if not _mentioned(one, a))
     left, right = unmatched(ours, theirs, same_name)
@@ -201,6 +214,8 @@ def _mentioned(name: str, other: Facts) -> bool:
 
 def kinds(a: Facts, b: Facts) -> Contrast | None:
     """Names of one class (two countries, two programming languages), each in one text only."""
+    if a.kinds == b.kinds:
+        return None
     ours, theirs = a.kinds - b.kinds, b.kinds - a.kinds
     shared = {kind for kind, _ in ours} & {kind for kind, _ in theirs}
     left = sorted(word for kind, word in ours if kind in shared and not _mentioned(word, b))
@@ -210,17 +225,17 @@ def kinds(a: Facts, b: Facts) -> Contrast | None:
 
 def quotes(a: Facts, b: Facts) -> Contrast | None:
     """Quoted strings."""
-    return _contrast(sorted(a.quotes - b.quotes), sorted(b.quotes - a.quotes))
+    return _apart(a.quotes, b.quotes)
 
 
 def literals(a: Facts, b: Facts) -> Contrast | None:
     """Code, URLs, file names, flags."""
-    return _contrast(sorted(a.literals - b.literals), sorted(b.literals - a.literals))
+    return _apart(a.literals, b.literals)
 
 
 def quantifiers(a: Facts, b: Facts) -> Contrast | None:
     """All, any, some, only, most, half, none."""
-    return _contrast(sorted(a.quantifiers - b.quantifiers), sorted(b.quantifiers - a.quantifiers))
+    return _apart(a.quantifiers, b.quantifiers)
 
 
 def question(a: Facts, b: Facts) -> Contrast | None:
@@ -234,7 +249,7 @@ def question(a: Facts, b: Facts) -> Contrast | None:
 
 def form(a: Facts, b: Facts) -> Contrast | None:
     """The form of the answer that is asked for: haiku, essay, table."""
-    return _contrast(sorted(a.forms - b.forms), sorted(b.forms - a.forms))
+    return _apart(a.forms, b.forms)
 
 
 def language(a: Facts, b: Facts) -> Contrast | None:

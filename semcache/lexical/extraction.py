@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import semcache.lexical.chinese as chinese
 import semcache.lexical.gazetteer as gazetteer
@@ -19,14 +19,14 @@ from semcache.lexical.stems import stem
 from semcache.lexical.tongue import tongue_of
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What was found in one text. Words are lower case; `content` holds stems, in order.
 
     `negations`: for each negating word, the stem that it governs. `poles`: axes of opposites and
     the side taken, with the word. `roles`: for each content word, the part that its preposition
     gives it. `names`: proper nouns, canonical. `kinds`: names and common nouns that compete with
     others of their class, as (class, word). `questions`: what is asked for, main question first.
+    `squeezed`: the text in lower case, with one blank between words and at both ends.
     """
 
     length: int
@@ -50,7 +50,7 @@ class Facts:
     questions: tuple[str, ...]
     forms: frozenset[str]
     language: str
-    trigrams: frozenset[str]
+    squeezed: str
 
 
 @lru_cache(maxsize=8192)
@@ -62,7 +62,6 @@ def facts(text: str) -> Facts:
     names, kinds = names_in(scanned, amounts.used)
     content, roles = _content(scanned, amounts.used)
     moments, quantifiers = _markers(scanned)
-    squeezed = f" {' '.join(text.lower().split())} "
     return Facts(
         length=len(text),
         words=tuple(token.lower for token in scanned if token.kind != "mark"),
@@ -83,10 +82,13 @@ def facts(text: str) -> Facts:
         quotes=quotes(text),
         literals=literals(text),
         questions=questions_in(scanned),
-        forms=frozenset(vocabulary.FORMS[word] for word in content if word in vocabulary.FORMS),
+        forms=frozenset(map(vocabulary.FORMS.__getitem__, _FORMS.intersection(content))),
         language=tongue_of(text, scanned),
-        trigrams=frozenset(squeezed[at : at + 3] for at in range(len(squeezed) - 2)),
+        squeezed=f" {' '.join(text.lower().split())} ",
     )
+
+
+_FORMS = frozenset(vocabulary.FORMS)
 
 
 def _content(
@@ -106,7 +108,7 @@ def _content(
             if role == given == "to":  # a way to convert A to B: the first was an infinitive's
                 roles = [(base, "" if part == "to" else part) for base, part in roles]
             role = _role_after(role, word, given, before)
-        elif at not in used and (base := _content_word(token)):
+        elif at not in used and (base := _content_word(token.kind, word)):
             content.append(base)
             roles.append((base, role))
         elif word in vocabulary.QUESTIONS:
@@ -123,17 +125,23 @@ def _role_after(role: str, word: str, given: str, before: str) -> str:
     return given
 
 
-def _content_word(token: Token) -> str:
+@lru_cache(maxsize=16384)
+def _content_word(kind: str, word: str) -> str:
     """The stem of a content word, or "" for any other."""
-    word = token.lower
-    if token.kind == "han":
+    if kind == "han":
         covered = word in chinese.EMPTY or word in chinese.NEGATIONS or word in chinese.QUESTIONS
         return "" if covered else word
-    if token.kind != "word":
-        return word if token.kind == "identifier" else ""
+    if kind != "word":
+        return word if kind == "identifier" else ""
     if word in vocabulary.EMPTY or word in vocabulary.NEGATIONS or word.endswith("n't"):
         return ""
     return stem(gazetteer.ALIASES.get(word, word.replace("'s", "")))
+
+
+_MARKERS = frozenset(
+    {*vocabulary.QUANTIFIERS, *vocabulary.PERIODS, *vocabulary.MOMENTS, *vocabulary.WEEKDAYS}
+    | {*chinese.QUANTIFIERS, *chinese.MOMENTS, *chinese.WEEKDAYS}
+)
 
 
 def _markers(scanned: list[Token]) -> tuple[frozenset[str], frozenset[str]]:
@@ -143,7 +151,9 @@ def _markers(scanned: list[Token]) -> tuple[frozenset[str], frozenset[str]]:
     before = ""
     for token in scanned:
         word = token.lower
-        if token.kind == "word":
+        if word not in _MARKERS:
+            pass
+        elif token.kind == "word":
             if word in vocabulary.QUANTIFIERS:
                 quantifiers.add(vocabulary.QUANTIFIERS[word])
             elif before in vocabulary.SHIFTS and word in vocabulary.PERIODS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _MAYBE = re.compile(r"[`@\\_={}<>|&#+]|\w[./]\w|\w\(\)|--?\w")
+_MARKS = frozenset("`@\\_={}<>|&#+./(-")  # without one of them `_MAYBE` finds nothing
 _LITERAL = re.compile(
     r"`+(?P<code>[^`]+)`+"
     r"|(?P<url>(?:https?://|www\.)[^\s<>\"'，。]+)"
@@ -28,7 +29,7 @@ _TRAILING = ".,;:!?"
 
 def literals(text: str) -> frozenset[str]:
     """Code, URLs, addresses, paths, file names, flags, calls, identifiers and operators."""
-    if _MAYBE.search(text) is None:
+    if _MARKS.isdisjoint(text) or _MAYBE.search(text) is None:
         return frozenset()
     found = (str(match.group(match.lastgroup or 0)) for match in _LITERAL.finditer(text))
     return frozenset(_trimmed(piece.strip()) for piece in found)

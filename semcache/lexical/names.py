@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import semcache.lexical.chinese as chinese
 from semcache.lexical.gazetteer import ALIASES, CLASS_OF, COMMON, NEVER
 from semcache.lexical.measures import UNITS
@@ -41,15 +43,24 @@ def names_in(tokens: list[Token], used: set[int]) -> tuple[frozenset[str], Kinds
     return frozenset(names), frozenset(kinds)
 
 
-def _english(token: Token, first: bool, capitals: bool) -> tuple[str, str]:
-    word = token.lower.removesuffix("'s")
+@lru_cache(maxsize=16384)
+def _known(lower: str) -> tuple[str, str]:
+    """The word that stands for this one, and its class."""
+    word = lower.removesuffix("'s")
     word = ALIASES.get(word, word)
     kind = CLASS_OF.get(word) or CLASS_OF.get(stem(word), "")
+    return (stem(word) if kind and word not in CLASS_OF else word), kind
+
+
+def _english(token: Token, first: bool, capitals: bool) -> tuple[str, str]:
+    word, kind = _known(token.lower)
     if kind:
-        return (word if word in CLASS_OF else stem(word)), kind
+        return word, kind
+    if not token.text[0].isupper():
+        return "", ""
     if word == "us" and token.text in ("US", "USA", "America", "American", "Americans"):
         return word, "country"
-    if not token.text[0].isupper() or word in NEVER or word in EMPTY or word in UNITS:
+    if word in NEVER or word in EMPTY or word in UNITS:
         return "", ""
     inner = token.text[1:] != token.text[1:].lower()
     if capitals and (inner or not first):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 from semcache.lexical.gazetteer import CLASS_OF, RELATED
@@ -14,6 +14,7 @@ Item = TypeVar("Item")
 
 _MIN_TYPO = 5
 _MIN_PREFIX = 4
+_PREFIXES = tuple(PREFIXES)
 
 
 def unmatched(
@@ -32,14 +33,32 @@ def unmatched(
     return left, rest
 
 
-def words_apart(ours: Iterable[str], theirs: Iterable[str]) -> tuple[list[str], list[str]]:
+def words_apart(
+    ours: tuple[str, ...], theirs: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The words (as multisets) of each side that the other lacks, spelling slips forgiven."""
-    first, second = Counter(ours), Counter(theirs)
-    if first == second:
-        return [], []
-    left = sorted((first - second).elements())
-    right = sorted((second - first).elements())
-    return unmatched(left, right, alike) if left and right else (left, right)
+    return ((), ()) if ours == theirs else _words_apart(ours, theirs)
+
+
+@lru_cache(maxsize=64)  # several guards ask of one pair
+def _words_apart(
+    ours: tuple[str, ...], theirs: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    left = list(ours)
+    right = [word for word in theirs if not _taken(left, word)]
+    left.sort()
+    right.sort()
+    if left and right:
+        left, right = unmatched(left, right, alike)
+    return tuple(left), tuple(right)
+
+
+def _taken(words: list[str], word: str) -> bool:
+    try:
+        words.remove(word)
+    except ValueError:
+        return False
+    return True
 
 
 def alike(one: str, other: str) -> bool:
@@ -75,12 +94,25 @@ def one_slip(short: str, long: str) -> bool:
 
 def opposite_by_prefix(one: str, other: str) -> bool:
     """`possible` and `impossible`, `lock` and `unlock`."""
-    short, long = sorted((one, other), key=len)
+    short, long = (one, other) if len(one) <= len(other) else (other, one)
     return (
-        len(short) >= _MIN_PREFIX
-        and long.endswith(short)
+        long.endswith(short)
+        and len(short) >= _MIN_PREFIX
         and long[: len(long) - len(short)] in PREFIXES
     )
+
+
+def prefixed(ours: Iterable[str], theirs: Iterable[str]) -> list[tuple[str, str]]:
+    """The pairs that are opposites by prefix: tell first which words can be one at all."""
+    left, right = set(ours), set(theirs)
+    longer = [(word, right) for word in left if word.startswith(_PREFIXES)]
+    longer += [(word, left) for word in right if word.startswith(_PREFIXES)]
+    return [
+        (word, other) if others is right else (other, word)
+        for word, others in longer
+        for other in others
+        if len(other) < len(word) and opposite_by_prefix(word, other)
+    ]
 
 
 def same_name(one: str, other: str) -> bool:

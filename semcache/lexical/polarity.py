@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import semcache.lexical.chinese as chinese
 from semcache.lexical.opposites import PHRASALS, POLES
 from semcache.lexical.scan import Token
@@ -73,14 +75,16 @@ def poles_in(tokens: list[Token]) -> frozenset[tuple[str, int, str]]:
         if token.kind == "word":
             if word in PHRASALS:
                 found.update(_phrasal(tokens, at))
-            if before != "how":
-                found.update((axis, sign, word) for axis, sign in _sides(word))
+            sides = _sides(word)
+            if sides and before != "how":
+                found.update((axis, sign, word) for axis, sign in sides)
         elif token.kind == "han":
             found.update((axis, sign, word) for axis, sign in POLES.get(word, ()))
         before = word
     return frozenset(found)
 
 
+@lru_cache(maxsize=16384)
 def _sides(word: str) -> tuple[tuple[str, int], ...]:
     return POLES.get(stem(word)) or ()
 

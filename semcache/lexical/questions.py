@@ -11,6 +11,7 @@ _YES_OR_NO = frozenset(
     "isn't "
     "aren't don't doesn't didn't can't couldn't won't wouldn't shouldn't".split()
 )
+_TOLD_BY_NEXT = frozenset({"how", "what", "which"})
 _FORMAL = frozenset(
     {"能不能", "是不是", "会不会", "可不可以", "有没有", "要不要", "能否", "是否", "可否", "吗"}
 )
@@ -22,7 +23,9 @@ def questions_in(tokens: list[Token]) -> tuple[str, ...]:
     for at, token in enumerate(tokens):
         kind = ""
         if token.kind == "word":
-            kind = _english(tokens, at, token.lower.removesuffix("'s"))
+            kind = QUESTIONS.get(token.lower.removesuffix("'s"), "")
+            if kind in _TOLD_BY_NEXT:
+                kind = _with_next(kind, tokens[at + 1].lower if at + 1 < len(tokens) else "")
         elif token.kind == "han":
             kind = chinese.QUESTIONS.get(token.text, "")
         if kind and kind not in found:
@@ -32,14 +35,8 @@ def questions_in(tokens: list[Token]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _english(tokens: list[Token], at: int, word: str) -> str:
-    kind = QUESTIONS.get(word, "")
-    following = tokens[at + 1].lower if at + 1 < len(tokens) else ""
-    if kind == "how":
-        return HOW.get(following, kind)
-    if kind in ("what", "which"):
-        return WHAT.get(following, kind)
-    return kind
+def _with_next(kind: str, following: str) -> str:
+    return (HOW if kind == "how" else WHAT).get(following, kind)
 
 
 def _asks_yes_or_no(tokens: list[Token]) -> bool:

@@ -30,6 +30,7 @@ _TOKEN = re.compile(
     rf"|(?P<han>[{HAN}]+)"
     r"|(?P<mark>[^\w\s]|_)"
 )
+_KINDS = {at: name for name, at in _TOKEN.groupindex.items()} | {1: "word", 0: ""}
 _APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "＇": "'", "`": "`"})
 
 
@@ -55,14 +56,12 @@ def tokens(text: str) -> list[Token]:
     found: list[Token] = []
     end = -1
     for match in _TOKEN.finditer(text):
-        kind, piece, start = match.lastgroup or "", match.group(), match.start()
-        if kind == "plain":
-            kind = "word"
+        kind, piece, start = _KINDS[match.lastindex or 0], match.group(), match.start()
         if kind == "han":
             _cut(piece, start, start == end, found)
         else:
             found.append(Token(kind, piece, piece.lower(), start, start == end))
-        end = match.end()
+        end = start + len(piece)
     return found
 
 

@@ -30,7 +30,7 @@ def tongue_of(text: str, tokens: list[Token]) -> str:
             found = len(script.findall(text))
             if found and (code in ("ja", "ko", "zh") or found > letters / 2):
                 return code
-    english = sum(word in EMPTY for word in words)
+    english = sum(map(EMPTY.__contains__, words))
     if 2 * english >= len(words) > 0:
         return "en"
     votes = {code: sum(word in frequent for word in words) for code, frequent in TONGUES.items()}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from semcache.lexical import Facts, facts
@@ -177,6 +175,5 @@ def test_any_text_has_facts(text: str) -> None:
 def test_facts_are_frozen_and_remembered() -> None:
     found = facts("Is it 5 pm?")
     assert facts("Is it 5 pm?") is found
-    assert dataclasses.replace(found) == found
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         found.length = 3  # type: ignore[misc]
