@@ -1,6 +1,7 @@
 """SemCache: carries out what policy decides. The one async driver; it owns the only thread hop.
 
 peek    an exact hit in memory, at once, on the caller's thread
+get     what is stored, from all layers, on the caller's thread
 ask     exact → semantic → the first answerer that accepts → store
 put     store an answer that came from elsewhere
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
@@ -76,6 +78,9 @@ class SemCache:
         )
         self._settings = settings
         self._extract = extract
+        self._callers = threading.Semaphore(threads)
+        self._threads = threads
+        self._closed = False
         self._lookups = Batches(threads, self.layers.look_up, BATCH, "semcache")
         self._writers = Workers(_WRITERS, "semcache-put")
         self._clock = clock
@@ -132,8 +137,34 @@ class SemCache:
         plan = self.plan(request, directives, via)
         return self.peek(plan) or await self.fly(plan)
 
-    async def fly(self, plan: Plan) -> Reply:
-        """`ask`, after a `peek` that found nothing."""
+    def look(self, plan: Plan) -> Decided:
+        """What all layers say, on the caller's thread: for callers who may block.
+
+        Two changes of threads cost as much as the rest of a lookup. A miss goes to `fly`.
+        Raises RuntimeError after `aclose`.
+        """
+        if not plan.admission.read:
+            return Decided(Bypass(plan.admission.reason))
+        with self._callers:
+            if self._closed:
+                raise RuntimeError("the cache is closed")
+            return self.layers.look_up((plan,))[0]
+
+    def get(self, request: ChatRequest, directives: Directives = ONLY_IF_CACHED) -> Reply:
+        """What is stored for a request, for callers who may block; asks nobody on a miss.
+
+        Raises ModelNotFound where the directives let somebody answer and nobody would.
+        """
+        plan = self.plan(request, directives)
+        return self.peek(plan) or self.reply(plan, self.look(plan))
+
+    def reply(self, plan: Plan, decided: Decided) -> Reply:
+        """The reply that ends with what `look` decided."""
+        self._record(plan, decided.decision)
+        return Reply(plan, decided, certificate=self._certificate())
+
+    async def fly(self, plan: Plan, known: Decided | None = None) -> Reply:
+        """`ask`, after a `peek` that found nothing. `known`: `look` found nothing either."""
         flights = self._flights.setdefault(asyncio.get_running_loop(), Flights())
         flight = flights.joinable(plan.key.exact) if plan.shareable else None
         leads = flight is None
@@ -142,7 +173,7 @@ class SemCache:
         reader = flight.join()
         try:
             if leads:
-                self._begin(plan, flights, flight)
+                self._begin(plan, flights, flight, known)
             decided = await reader.decision()
         except BaseException:
             reader.close()
@@ -155,15 +186,19 @@ class SemCache:
     def _certificate(self) -> str:
         return "" if self.supervisor is None else self.supervisor.header()
 
-    def _begin(self, plan: Plan, flights: _Flights, flight: Flight[Decided]) -> None:
+    def _begin(
+        self, plan: Plan, flights: _Flights, flight: Flight[Decided], known: Decided | None
+    ) -> None:
         """Look up in a thread. No task runs until there is an answer to be made."""
         if not plan.admission.read:
-            self._decided(plan, flights, flight, Decided(Bypass(plan.admission.reason)))
-            return
-        then = partial(self._looked_up, plan, flights, flight)
-        self._lookups.call(plan, then)
+            known = Decided(Bypass(plan.admission.reason))
+        if known is None:
+            self._lookups.call(plan, partial(self._looked_up, plan, flights, flight))
         if plan.shareable:
             flights[plan.key.exact] = flight
+        if known is not None:  # unless somebody has stored the answer since
+            found = self.layers.recall(plan) if plan.admission.read else None
+            self._decided(plan, flights, flight, found or known)
 
     def _looked_up(
         self,
@@ -258,6 +293,10 @@ class SemCache:
         await asyncio.to_thread(self._close_leaves)
 
     def _close_leaves(self) -> None:
+        self._closed = True
+        for _ in range(self._threads):  # whoever looks something up has finished then
+            self._callers.acquire()
+        self._callers.release(self._threads)
         self._lookups.close()
         self._writers.close()
         if self.supervisor is not None:

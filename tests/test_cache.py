@@ -431,3 +431,39 @@ def test_questions_that_wait_together_each_get_their_own_answer(world: World) ->
                 assert town in (reply.decision.entry.question or "")
 
     run(test)
+
+
+def test_callers_who_may_block_look_up_on_their_own_thread(world: World) -> None:
+    async def test() -> None:
+        async with world.cache() as cache:
+            assert isinstance(cache.get(ask()).decision, Miss)
+            assert not world.answerer.calls
+            await answered(await cache.ask(ask()))
+            for request, tier in ((ask(), "exact"), (ask(HEIGHT_TOO), "semantic")):
+                plan = cache.plan(request)
+                decided = cache.look(plan)
+                assert isinstance(decided.decision, Hit)
+                assert decided.decision.tier == tier
+                assert cache.get(request).rendered is not None
+        with pytest.raises(RuntimeError, match="closed"):
+            cache.look(cache.plan(ask(BREAD)))
+
+    run(test)
+
+
+def test_a_miss_that_was_looked_up_is_not_looked_up_again(world: World) -> None:
+    async def test() -> None:
+        async with world.cache() as cache:
+            plan = cache.plan(ask())
+            known = cache.look(plan)
+            assert isinstance(known.decision, Miss)
+            reply = await cache.fly(plan, known)
+            await answered(reply)
+            assert reply.decision is known.decision
+            # What somebody else stored in between is found after all.
+            later = await cache.fly(plan, known)
+            assert isinstance(later.decision, Hit)
+            later.close()
+            assert len(world.answerer.calls) == 1
+
+    run(test)

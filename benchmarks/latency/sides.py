@@ -21,7 +21,6 @@ from benchmarks.latency.world import DIM, Lookup, World
 from semcache.cache import SemCache
 from semcache.chat import ChatRequest, text_request
 from semcache.completion import Completion, text_completion_of
-from semcache.directives import ONLY_IF_CACHED
 from semcache.gptcache.loading import load_gptcache
 from semcache.interfaces import Embedder, Encoded, Entry
 from semcache.keys import request_key
@@ -70,7 +69,7 @@ class TableEmbedder:
 
 
 class Ours:
-    """semcache in process: `SemCache.ask` over its durable store, as the server and client do."""
+    """semcache in process: `SemCache.get` over its durable store, as the blocking client does."""
 
     name, shares = "semcache", True
 
@@ -116,15 +115,13 @@ class Ours:
 
     async def get_parsed(self, request: ChatRequest) -> str | None:
         """Ask; the answer's text."""
-        reply = await self._cache.ask(request, ONLY_IF_CACHED)
-        reply.close()
+        reply = self._cache.get(request)
         return None if reply.rendered is None else reply.rendered.completion.text
 
     async def get_bytes(self, body: bytes) -> bytes | None:
         """From the bytes of a request to those of its response."""
         request = ChatRequest.from_wire(orjson.loads(body), tenant=_TENANT)
-        reply = await self._cache.ask(request, ONLY_IF_CACHED)
-        reply.close()
+        reply = self._cache.get(request)
         return None if reply.rendered is None else reply.rendered.body(0)
 
     async def put(self, text: str, answer: str) -> None:

@@ -84,6 +84,17 @@ class Asking:
             self.attached.complain()
             return None
 
+    def looked_up(self, asked: Asked) -> Whole | Decided | None:
+        """A hit, or what was decided; None where the cache failed. For callers who may block."""
+        if asked.plan.directives.only_if_cached:
+            return None
+        cache = asked.ready.cache
+        try:
+            decided = cache.look(asked.plan)
+            return decided if decided.rendered is None else hit(cache.reply(asked.plan, decided))
+        except Exception:
+            return None  # asked again in the loop, it fails there too, and is told there
+
 
 def explained(asked: Asked, response: httpx2.Response) -> httpx2.Response:
     """The server's own response, with the reason why the cache had no part in it."""

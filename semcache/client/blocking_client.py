@@ -18,6 +18,7 @@ from semcache.client.exchange import Live, PassOn, Whole, exchange
 from semcache.client.lines import LineError, Options, ThreadLine
 from semcache.client.question import read_question
 from semcache.client.response import BlockingEvents, Clock, live_response, whole_response
+from semcache.reply import Decided
 
 _DEFAULT = httpx2.USE_CLIENT_DEFAULT
 
@@ -62,11 +63,11 @@ class CachingClient(httpx2.Client):
             return self.inner.send(request, stream=stream, **options)
         if asked.is_none_of_ours:
             return explained(asked, self.inner.send(request, stream=stream, **options))
-        whole = self._asking.remembered(asked)
-        if whole is not None:
-            return whole_response(whole, request, clock, stream=stream)
+        found = self._asking.remembered(asked) or self._asking.looked_up(asked)
+        if isinstance(found, Whole):
+            return whole_response(found, request, clock, stream=stream)
         try:
-            response = self._fetch(asked, clock, stream=stream)
+            response = self._fetch(asked, found, clock, stream=stream)
         except PassOn as why:
             self._asking.passed_on(why)
             return self.inner.send(request, stream=stream, **options)
@@ -74,10 +75,12 @@ class CachingClient(httpx2.Client):
             response.read()
         return response
 
-    def _fetch(self, asked: Asked, clock: Clock, *, stream: bool) -> httpx2.Response:
+    def _fetch(
+        self, asked: Asked, known: Decided | None, clock: Clock, *, stream: bool
+    ) -> httpx2.Response:
         request = asked.own.request
         try:
-            outcome = self.attached.loop.run(_blocking(asked, clock))
+            outcome = self.attached.loop.run(_blocking(asked, known, clock))
         except LineError as failure:
             broken = failure.error
         except concurrent.futures.CancelledError:
@@ -115,9 +118,11 @@ class CachingClient(httpx2.Client):
         self.close()
 
 
-async def _blocking(asked: Asked, clock: Clock) -> Whole | tuple[Live, BlockingEvents]:
+async def _blocking(
+    asked: Asked, known: Decided | None, clock: Clock
+) -> Whole | tuple[Live, BlockingEvents]:
     """`exchange` for a thread that waits: a live answer is read in the loop from here on."""
-    outcome = await exchange(asked.ready.cache, asked.plan, asked.own, asked.patience_s())
+    outcome = await exchange(asked.ready.cache, asked.plan, asked.own, asked.patience_s(), known)
     if isinstance(outcome, Live):
         return outcome, BlockingEvents(outcome, clock)
     return outcome

@@ -23,7 +23,7 @@ from semcache.client.own_server import OwnServer, StreamCut
 from semcache.completion import Chunk, without_usage
 from semcache.errors import AnswerError, EngineBusy, NotCached, SemcacheError, UpstreamError
 from semcache.explain import Headers, reply_headers
-from semcache.reply import Plan, Reply
+from semcache.reply import Decided, Plan, Reply
 from semcache.sse import DONE
 from semcache.sse import encode as encode_event
 
@@ -85,15 +85,19 @@ def hit(reply: Reply) -> Whole:
 
 
 async def exchange(
-    cache: SemCache, plan: Plan, own: OwnServer, patience_s: float | None
+    cache: SemCache,
+    plan: Plan,
+    own: OwnServer,
+    patience_s: float | None,
+    known: Decided | None = None,
 ) -> Outcome:
-    """Ask the cache, and on a miss whoever the plan names.
+    """Ask the cache, and on a miss whoever the plan names. `known`: a miss that was found already.
 
     `patience_s` bounds the caller's wait for each piece of an answer that its own HTTP client does
     not wait for itself. Raises PassOn, LineError, httpx2.ReadTimeout.
     """
     try:
-        reply = await cache.fly(plan)
+        reply = await cache.fly(plan, known)
     except Exception as error:
         if plan.answerer is own:
             raise PassOn from error
