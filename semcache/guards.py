@@ -93,7 +93,11 @@ def _quantifiers(a: Facts, b: Facts) -> Contrast | None:
 
 
 def _question(a: Facts, b: Facts) -> Contrast | None:
-    return None if "zh" in (a.language, b.language) else contrasts.question(a, b)
+    """`When does it end` and `how long does it last` are one question in many words."""
+    found = None if "zh" in (a.language, b.language) else contrasts.question(a, b)
+    if found is not None and {*found.ours, *found.theirs} == {"when", "how long"}:
+        return found if _apart(a, b) <= _NEAR else None
+    return found
 
 
 def _form(a: Facts, b: Facts) -> Contrast | None:

@@ -31,8 +31,7 @@ def literals(text: str) -> frozenset[str]:
     """Code, URLs, addresses, paths, file names, flags, calls, identifiers and operators."""
     if _MARKS.isdisjoint(text) or _MAYBE.search(text) is None:
         return frozenset()
-    found = (str(match.group(match.lastgroup or 0)) for match in _LITERAL.finditer(text))
-    return frozenset(_trimmed(piece.strip()) for piece in found)
+    return frozenset(map(_literal, _LITERAL.finditer(text)))
 
 
 def quotes(text: str) -> frozenset[str]:
@@ -41,6 +40,14 @@ def quotes(text: str) -> frozenset[str]:
         return frozenset()
     found = (next(filter(None, groups), "") for groups in _QUOTED.findall(text))
     return frozenset(" ".join(piece.lower().split()).strip(_TRAILING) for piece in found) - {""}
+
+
+def _literal(match: re.Match[str]) -> str:
+    kind = match.lastgroup or ""
+    piece = _trimmed(str(match.group(kind or 0)).strip())
+    if kind in ("call", "name"):  # at the start of a sentence they are written with a capital
+        return piece[:1].lower() + piece[1:]
+    return piece
 
 
 def _trimmed(piece: str) -> str:

@@ -14,7 +14,7 @@ need require necessary
 symptom sign
 afraid scare frighten fear
 movie film
-kind type sort
+kind type sort variety
 find determine
 improve increase boost enhance raise
 buy purchase
@@ -106,6 +106,17 @@ account profile
 login signin
 email mail
 download fetch
+load fetch retrieve get
+turn switch flip
+convert transform turn
+become get turn
+defect fault malfunction
+damaged broken
+reset restore
+verify confirm
+send mail post
+empty clear
+combine merge join
 cancel terminate
 refund reimbursement
 shipment delivery

@@ -20,7 +20,7 @@ HOW: Mapping[str, str] = {
     "many": "how much", "much": "how much", "long": "how long", "often": "how often",
     "far": "how far", "old": "how old", "tall": "how tall", "big": "how big", "fast": "how fast",
     "large": "how big", "high": "how tall", "heavy": "how heavy", "deep": "how deep",
-    "soon": "when", "expensive": "how much",
+    "soon": "how soon", "expensive": "how much",
 }  # fmt: skip
 """What `how` asks for, by the word after it."""
 
@@ -31,8 +31,17 @@ WHAT: Mapping[str, str] = {
 }  # fmt: skip
 """What `what` or `which` asks for, by the word after it."""
 
-SPECIFIC = frozenset({"who", "when", "where", "why", *HOW.values()})
-"""Kinds of question whose answers are never of each other's kind."""
+SPECIFIC = frozenset({"who", "when", "where", "why", *HOW.values()}) - {"how soon"}
+"""Kinds of question whose answers are never of each other's kind.
+
+`how soon` asks for a time and for a span alike.
+"""
+
+SPANS = frozenset(
+    "second seconds minute minutes hour hours day days night nights week weeks month months year "
+    "years".split()
+)
+"""What is counted by who asks `how many … ` and means `how long`."""
 
 QUANTIFIERS: Mapping[str, str] = {
     "all": "all", "every": "all", "each": "all", "everything": "all", "everyone": "all",
