@@ -129,7 +129,6 @@ def test_the_gptcache_example_runs_word_by_word(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.chdir(folder)
         names: dict[str, object] = {"print": said.append}
         exec(compile(example, "README.md", "exec"), names)
-        store = names["store"]
-        store.close()  # type: ignore[attr-defined]
+        names["cache"].data_manager.close()  # type: ignore[attr-defined]
         monkeypatch.undo()
     assert said == ["330 metres"]
