@@ -188,6 +188,8 @@ GUARDS: Mapping[str, Guard] = {name: _guard(rule, what) for name, (rule, what) i
 
 def refusal(names: tuple[str, ...], asked: str, answered: str) -> tuple[str, str] | None:
     """The first guard that refuses, as (name, reason)."""
+    if not names:
+        return None
     a, b = facts(asked), facts(answered)
     for name in names:
         rule, what = _ALL[name]

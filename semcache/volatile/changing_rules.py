@@ -9,10 +9,12 @@ subject that changes ("price", "won") a lasting one.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 _MOMENTS = (
     (
         "the time of day",
+        "time hour date day month year",
         r"""\bwhat(?:['’]?s|\s+is)?\s+(?:the\s+|(?:current|exact|local)\s+)+
               (?:time|hour|date|day|day\s+of\s+the\s+(?:week|month)|month)
               (?:\s+(?:is\s+it|is\s+today|right\s+now|now|today|tomorrow|please))*\s*
@@ -28,6 +30,7 @@ _MOMENTS = (
     ),
     (
         "chance",
+        "coin heads dice die roll throw cast random surprise",
         r"""\b(?:flip|flipping|toss|tossing|throw)\s+(?:\w+\s+){0,4}?coin\b
           | \bcoin\s+(?:flip|toss)\b
           | \bheads\s+or\s+tails\b
@@ -41,18 +44,21 @@ _MOMENTS = (
 _MOMENTS_ZH = (
     (
         "the time of day",
+        "",
         "(?:现在|現在|目前|当前|此刻)(?:是)?(?:北京时间)?(?:的)?(?:几点|幾點|什么时间|什么时候|时间)|^几点了?|幾點了|"
         "今天(?:是)?(?:的)?(?:几号|幾號|几月|星期几|星期幾|周几|礼拜几|什么日子|日期)|"
         "(?:今年|现在)是(?:哪|几)(?:一)?年",
     ),
     (
         "chance",
+        "",
         "掷.{0,4}(?:骰子|色子|硬币)|扔.{0,4}(?:骰子|色子|硬币)|抛.{0,3}硬币|随机.{0,6}(?:选|挑|数|抽|生成|给)",
     ),
 )
 _NOWS = (
     (
         "now",
+        "now moment present current these far as_of as_we any still yet",
         r"""\b(?:right\s+now|at\s+the\s+moment|at\s+present|presently|currently|nowadays|
             these\s+days|
               so\s+far|as\s+of\s+(?:now|today)|up\s+to\s+now|until\s+now|as\s+we\s+speak|
@@ -62,6 +68,7 @@ _NOWS = (
     ),
     (
         "a day",
+        "today tonight tomorrow yesterday this last next past",
         r"""\b(?:today|tonight|tomorrow|yesterday|todays|this\s+(?:morning|afternoon|evening|
             weekend|
               week|month|quarter|year|season|summer|winter|spring|autumn|fall|christmas)|
@@ -70,6 +77,7 @@ _NOWS = (
     ),
     (
         "the latest",
+        "latest newest recent coming date current season",
         r"""\b(?:latest|newest|most\s+recent(?:ly)?|up\s?coming|up[-\s]to[-\s]date|the\s+current|
               this\s+season['’]s)\b""",
     ),
@@ -77,6 +85,7 @@ _NOWS = (
 _SUBJECTS = (
     (
         "weather",
+        "weather forecast humidity pollen quality index is_it will_it",
         r"""\b(?:weather|forecast|humidity|pollen|air\s+quality|uv\s+index)\s*(?:like\s+)?
               (?:in|for|at|near|this|today|going|\W*$)
           | \bis\s+it\s+(?:going\s+to\s+)?(?:rain|snow|raining|snowing|sunny|cold|hot|warm)\w*\b
@@ -84,6 +93,7 @@ _SUBJECTS = (
     ),
     (
         "a market",
+        "price value cost rate market worth much",
         r"""\b(?:stock|share|gas|petrol|oil|gold|silver|bitcoin|ethereum|btc|eth|crude|
             house)\s+prices?\b
           | \b(?:price|value|cost|rate)\s+of\s+(?:an?\s+|the\s+|
@@ -96,6 +106,7 @@ _SUBJECTS = (
     ),
     (
         "an office",
+        "who which",
         r"""\b(?:who|which\s+\w+)(?:['’]?s|\s+is|\s+are)\s+(?:the\s+)?(?:new\s+|acting\s+)?
               (?:(?!first|second|third|last|\d)[\w.'’-]+\s+){0,4}?
               (?:president|prime\s+minister|chancellor|king|queen|monarch|pope|ceo|cfo|cto|
@@ -107,6 +118,7 @@ _SUBJECTS = (
     ),
     (
         "a contest",
+        "who score standings table when",
         r"""\bwho(?:['’]?s|\s+is|\s+are)\s+(?:winning|leading|ahead|playing|favou?red|
             in\s+the\s+lead)\b
           | \bwhat(?:['’]?s|\s+is)\s+the\s+score\b | \b(?:live\s+score|standings|league\s+table)\b
@@ -119,6 +131,7 @@ _SUBJECTS = (
     ),
     (
         "news",
+        "headlines news traffic delay outage down open closed available stock online working",
         r"""\b(?:headlines|breaking\s+news)\b | \bnews\s+(?:about|on|from|in)\b |
             \bin\s+the\s+news\b
           | \b(?:traffic|delays?|outages?)\s+(?:on|in|at|near|to)\b(?!\s+the\s+(?:network\s+layer))
@@ -127,12 +140,14 @@ _SUBJECTS = (
     ),
     (
         "a journey",
+        "flight traffic",
         r"""\bflight\s+(?:number\s+)?[a-z]{1,2}\d?\s?\d{2,4}\b
           | \bhow(?:['’]?s|\s+is)\s+(?:the\s+)?traffic\b
           | \btraffic\s+(?:like|now|report|update)\b""",
     ),
     (
         "a count that grows",
+        "followers subscribers users employees subscriptions population old",
         r"""\bhow\s+many\s+(?:\w+\s+){0,3}?(?:followers|subscribers|users|employees|subscriptions)\b
           | \bpopulation\s+(?:of|in)\b | \bhow\s+old\s+is\s+(?!the\b|your\b|too\b|a\b|an\b)\w+""",
     ),
@@ -158,12 +173,34 @@ _ODDS = re.compile(r"\b(?:probability|odds|chances?\s+(?:of|that)|expected|how\s
 _YEAR = re.compile(r"(?<!\d)(?:1[0-9]|20)\d\d(?!\d)|\b\d{1,2}(?:st|nd|rd|th)\s+century\b")
 _HAN = re.compile("[\u3400-\u9fff]")
 
-_Rules = tuple[tuple[str, re.Pattern[str]], ...]
+
+class Rule(NamedTuple):
+    """`cues`: pieces of text, one of which is in every text that the pattern matches.
+
+    They cost a tenth of the pattern, and most questions have none of them.
+    """
+
+    reason: str
+    cues: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+    def speaks(self, text: str, lower: str) -> bool:
+        """Whether the rule is about a text; `lower` is the text in lower case, squeezed."""
+        return any(cue in lower for cue in self.cues) and self.pattern.search(text) is not None
 
 
-def _compiled(rules: tuple[tuple[str, str], ...]) -> _Rules:
+_Rules = tuple[Rule, ...]
+
+
+def _compiled(rules: tuple[tuple[str, str, str], ...]) -> _Rules:
     flags = re.IGNORECASE | re.VERBOSE
-    return tuple((reason, re.compile(pattern, flags)) for reason, pattern in rules)
+    return tuple(
+        Rule(reason, _cues(cues), re.compile(pattern, flags)) for reason, cues, pattern in rules
+    )
+
+
+def _cues(words: str) -> tuple[str, ...]:
+    return tuple(word.replace("_", " ") for word in words.split()) or ("",)
 
 
 _ENGLISH_MOMENTS = _compiled(_MOMENTS)
@@ -176,20 +213,20 @@ _CHINESE_SUBJECT = re.compile(_ZH_SUBJECT)
 
 def momentary(text: str) -> str | None:
     """Why the answer is wrong at the next asking, or None."""
-    if _ODDS.search(text) or _WAY.search(text):
-        return None
-    return _first(_CHINESE_MOMENTS if _HAN.search(text) else _ENGLISH_MOMENTS, text)
+    reason = _first(_CHINESE_MOMENTS if _HAN.search(text) else _ENGLISH_MOMENTS, text)
+    return None if reason is None or _ODDS.search(text) or _WAY.search(text) else reason
 
 
 def changing(text: str) -> str | None:
     """Why the answer changes with time, or None where no rule says so."""
     if _HAN.search(text):
         return _changing_chinese(text)
-    if _WAY.search(text):
-        return None
-    return _first(_ENGLISH_NOWS, text) or (
-        None if _YEAR.search(text) else _first(_ENGLISH_SUBJECTS, text)
-    )
+    reason = _first(_ENGLISH_NOWS, text)
+    if reason is None:
+        reason = _first(_ENGLISH_SUBJECTS, text)
+        if reason is not None and _YEAR.search(text):
+            return None
+    return None if reason is None or _WAY.search(text) else reason
 
 
 def _changing_chinese(text: str) -> str | None:
@@ -203,4 +240,5 @@ def _changing_chinese(text: str) -> str | None:
 
 
 def _first(rules: _Rules, text: str) -> str | None:
-    return next((reason for reason, rule in rules if rule.search(text)), None)
+    lower = " ".join(text.lower().split())
+    return next((rule.reason for rule in rules if rule.speaks(text, lower)), None)
