@@ -5,6 +5,9 @@ a few. Every answer is compared with the right one. Where an encoder takes part 
 and its vector thrown away: ours is the packaged encoder, the others get the same network in fp32
 under onnxruntime, which is faster than every encoder of GPTCache's own.
 
+The others judge by the distance alone, and so do we in the first row of semantic hits. In all
+other rows our defaults are on: guards that read both texts, and rules for what changes.
+
 A put of ours is durable when it returns. GPTCache's reaches its index file with every twentieth;
 mneme's survives a killed process, not a power cut.
 """
@@ -72,7 +75,11 @@ class Bench:
         tasks["exact hit, first time"] = await self._gets(stored[:n], answers[:n])
         tasks["exact hit"] = await self._gets(stored[:n], answers[:n])
         tasks["exact hit, bytes to bytes"] = await self._bytes(n)
-        tasks["semantic hit, no encoder"] = await self._gets(asked[:n], answers[:n])
+        half = n // 2
+        self._judge(guards=False)
+        tasks["semantic hit, no encoder"] = await self._gets(asked[:half], answers[:half])
+        self._judge(guards=True)
+        tasks["the same, with guards"] = await self._gets(asked[half:n], answers[half:n])
         for name, lookup in self._lookups.items():
             lookup.encoder = encoders.get(name)
         if encoders:
@@ -90,6 +97,11 @@ class Bench:
         for side in self._sides:
             await side.close()
         gc.unfreeze()
+
+    def _judge(self, *, guards: bool) -> None:
+        for side in self._sides:
+            if isinstance(side, Ours):
+                side.judge(guards=guards)
 
     async def _gets(self, texts: Sequence[str], expected: Sequence[Any]) -> dict[str, Summary]:
         laps = {side.name: Lap(side.get, texts, expected) for side in self._sides}

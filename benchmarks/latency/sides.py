@@ -24,12 +24,14 @@ from semcache.completion import Completion, text_completion_of
 from semcache.gptcache.loading import load_gptcache
 from semcache.interfaces import Embedder, Encoded, Entry
 from semcache.keys import request_key
+from semcache.policy import PolicySettings
 from semcache.store import LocalStore
 
 COSINE = 0.6
 GPTCACHE_THRESHOLD = 0.8
 _TENANT, _MODEL = "bench", "bench-model"
 _FILLING_THREADS = 64
+_PLAIN = PolicySettings(guards=(), volatile="off", personal="off")
 
 
 class Side(Protocol):
@@ -77,7 +79,12 @@ class Ours:
         embedder: Embedder = TableEmbedder(lookup)
         self._lookup = lookup
         self._store = LocalStore(directory, dim=DIM, embedder=embedder.fingerprint)
-        self._cache = SemCache(store=self._store, embedder=embedder)
+        self._cache = self._guarded = SemCache(store=self._store, embedder=embedder)
+        self._plain = SemCache(store=self._store, embedder=embedder, settings=_PLAIN)
+
+    def judge(self, *, guards: bool) -> None:
+        """With the defaults, or as the others do: by the distance alone."""
+        self._cache = self._guarded if guards else self._plain
 
     def fill(self, world: World) -> None:
         """Puts from many threads, so that many share a commit."""
@@ -132,7 +139,8 @@ class Ours:
 
     async def close(self) -> None:
         """Close cache and store."""
-        await self._cache.aclose()
+        await self._plain.aclose()
+        await self._guarded.aclose()
 
 
 def _completion(answer: str) -> Completion:

@@ -105,6 +105,10 @@ class VectorIndex:
             slots = members.candidates(query, k)
             similarities = self._arena.vectors[slots] @ query
             ids = self._arena.ids[slots]
+        if k == 1:
+            top = similarities.max()
+            nearest = ids[similarities == top].min()
+            return [(int(nearest), min(1.0, max(-1.0, float(top))))]
         best = np.lexsort((ids, -similarities))[:k]
         cosines = np.clip(similarities[best], -1.0, 1.0)
         return list(zip(ids[best].tolist(), cosines.tolist(), strict=True))
