@@ -20,6 +20,7 @@ from weakref import WeakValueDictionary
 from semcache.assembly import Assembled, build
 from semcache.cache import SemCache
 from semcache.client.loop_thread import LoopThread
+from semcache.client.watching import Watching
 from semcache.config import Config
 from semcache.errors import ConfigError
 from semcache.keys import tenant_of
@@ -54,6 +55,7 @@ class Attached:
         self.given = given
         self.loop = LoopThread()
         self._ready = ready
+        self._watching: Watching | None = None
         self._failed = False
         self._complained = False
         self._users = 0
@@ -91,6 +93,7 @@ class Attached:
             if self.config is None:
                 return Left(last=True)
             _own.remove(self)
+        self._stop_watching()
         ready, self._ready, self._failed = self._ready, None, True
         return Left(last=True, cache=None if ready is None else ready.cache)
 
@@ -104,9 +107,16 @@ class Attached:
             self.complain()
             return
         self._ready = _ready(assembled)
+        if assembled.engine is not None and self.config.cag.knowledge is not None:
+            self._watching = Watching(assembled, self.loop)
+
+    def _stop_watching(self) -> None:
+        if self._watching is not None:
+            self._watching.stop()
 
     def leave_at_exit(self) -> None:
         """Close what must reach the disk; no thread and no loop can be started any more."""
+        self._stop_watching()
         if self._ready is not None:
             self._ready.cache.layers.store.close()
 
