@@ -24,6 +24,7 @@ Guard: TypeAlias = Callable[[str, str], str | None]
 Rule: TypeAlias = Callable[[Facts, Facts], Contrast | None]
 
 _NEAR = 2  # so few content words may differ beside what the rule is about
+_ORDER = 10  # words: what asks nothing and is longer is a statement, not an order
 _SPAN = 1  # words in which two texts of one template differ
 _FRAME = 0.6  # share of the longer text that its template must make up
 
@@ -105,7 +106,12 @@ def _form(a: Facts, b: Facts) -> Contrast | None:
 
 
 def _substitution(a: Facts, b: Facts) -> Contrast | None:
-    """One template, and another content word in its place."""
+    """One template, and another content word in its place; not in statements.
+
+    What is stated at some length is often stated again with a synonym.
+    """
+    if not (a.questions or b.questions) and min(len(a.words), len(b.words)) > _ORDER:
+        return None
     frame = template(*([word for word in one.words if word not in _ARTICLES] for one in (a, b)))
     longest = max(len(frame.ours), len(frame.theirs))
     if not 0 < longest <= _SPAN or frame.shared < _FRAME * (frame.shared + longest):

@@ -93,6 +93,10 @@ SERVED = [
     ("Why are dogs scared of fire?", "Why are dogs afraid of fire?"),
     ("How high is the Eiffel tower?", "How tall is the Eiffel tower?"),
     ("How do I turn the lamp off?", "How do I switch the lamp off?"),
+    (
+        "The filter method of a table selects the records that match a condition.",
+        "The filter method of a table collects the records that match a condition.",
+    ),
     ("How long does a refund take?", "After how many days do I have the refund?"),
     ("When do my miles expire?", "How long do frequent flyer miles stay valid?"),
     ("Why is there white film on glasses?", "White film on glassware when it comes out"),
