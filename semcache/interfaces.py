@@ -155,6 +155,14 @@ class Store(Protocol):
         """The entry under this exact key, expired or not."""
         ...
 
+    def by_id(self, entry_id: int) -> Entry | None:
+        """The entry with this id, expired, quarantined or not."""
+        ...
+
+    def scopes(self, tenant: str, most: int) -> list[Scope]:
+        """Scopes of a tenant's entries, those of the newest entries first, `most` at most."""
+        ...
+
     def search(self, scope: Scope, vector: Vector, k: int) -> list[Candidate]:
         """The k nearest entries of exactly this scope, nearest first, expired ones included.
 

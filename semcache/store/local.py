@@ -16,7 +16,7 @@ from semcache.errors import ConfigError, StoreError
 from semcache.interfaces import Candidate, CheckReport, Entry, State, StoreStats, Vector
 from semcache.keys import Scope
 from semcache.sketch import Sketch
-from semcache.store import audit, candidates, changes, rows
+from semcache.store import audit, candidates, changes, rows, sizes
 from semcache.store.database import Database, Synchronous
 from semcache.store.follower import Follower
 from semcache.store.limits import NO_LIMITS, Limits
@@ -91,6 +91,16 @@ class LocalStore:
         """The entry under this exact key, expired or not."""
         with self._database.looking_up() as connection:
             return rows.by_key(connection, key)
+
+    def by_id(self, entry_id: int) -> Entry | None:
+        """The entry with this id, expired, quarantined or not."""
+        with self._database.looking_up() as connection:
+            return rows.by_id(connection, entry_id)
+
+    def scopes(self, tenant: str, most: int) -> list[Scope]:
+        """Scopes of a tenant's entries, those of the newest entries first, `most` at most."""
+        with self._database.looking_up() as connection:
+            return rows.scopes(connection, tenant, most)
 
     def search(self, scope: Scope, vector: Vector, k: int) -> list[Candidate]:
         """The k nearest entries of exactly this scope, nearest first, expired ones included.
@@ -205,32 +215,8 @@ class LocalStore:
 
     def stats(self) -> StoreStats:
         """Sizes now. `hits` is of the entries that are there."""
-        with self._database.snapshot() as connection:
-            run = connection.exec_driver_sql
-            entries, size, hits, seq = run("SELECT entries, bytes, hits, seq FROM totals").one()
-            query = "SELECT count(*) FROM entries WHERE expires_at <= ?"
-            expired = run(query, (self._clock(),)).scalar_one()
-            aliases = run("SELECT count(*) FROM aliases").scalar_one()
-            query = "SELECT count(*) FROM entries WHERE state <> ''"
-            quarantined = run(query).scalar_one()
         index = None if self._follower is None else self._follower.index
-        scopes, large = (0, 0) if index is None else index.shape()
-        return StoreStats(
-            entries=entries,
-            vectors=0 if index is None else len(index),
-            bytes=size,
-            expired=expired,
-            hits=hits,
-            detail={
-                "transactions": seq,
-                "wal_bytes": self._database.wal_bytes(),
-                "evicted": self._upkeep.evicted,
-                "scopes": scopes,
-                "large_scopes": large,
-                "aliases": aliases,
-                "quarantined": quarantined,
-            },
-        )
+        return sizes.measure(self._database, index, self._clock(), self._upkeep.evicted)
 
     def check(self, fix: bool = False) -> CheckReport:
         """Prove that rows, totals and index agree; mend what does not (see `audit`).

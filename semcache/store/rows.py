@@ -32,6 +32,11 @@ _BY_KEY = _SELECT + "WHERE e.key = ?"
 _BY_ID = _SELECT + "WHERE e.id IN ("
 _AFTER_ID = _SELECT + "WHERE e.id > ? ORDER BY e.id LIMIT ?"
 
+_SCOPES = """
+SELECT tenant, model, answerer, source_model, knowledge, context, params
+FROM entries WHERE tenant = ? GROUP BY scope ORDER BY max(id) DESC LIMIT ?
+"""
+
 
 def by_key(connection: sqlite3.Connection, key: str) -> Entry | None:
     """The entry under an exact key. Raises StoreError where its row cannot be decoded."""
@@ -55,6 +60,11 @@ def by_ids(connection: sqlite3.Connection, ids: Sequence[int], scope: Scope) -> 
         if entry is not None:
             entries[entry.id] = entry
     return entries
+
+
+def scopes(connection: sqlite3.Connection, tenant: str, most: int) -> list[Scope]:
+    """The scopes of a tenant's entries, those of the newest first."""
+    return [scope_of(row) for row in connection.execute(_SCOPES, (tenant, most)).fetchall()]
 
 
 def all_entries(

@@ -38,6 +38,15 @@ class MemoryStore:
         with self._lock:
             return self._entries.get(key)
 
+    def by_id(self, entry_id: int) -> Entry | None:
+        with self._lock:
+            return self._by_id(entry_id)
+
+    def scopes(self, tenant: str, most: int) -> list[Scope]:
+        newest = sorted(self.scan(), key=lambda entry: -entry.id)
+        own = [entry.scope for entry in newest if entry.scope.tenant == tenant]
+        return list(dict.fromkeys(own))[:most]
+
     def search(self, scope: Scope, vector: Vector, k: int) -> list[Candidate]:
         with self._lock:
             found = [

@@ -15,7 +15,7 @@ import pytest
 from semcache.errors import StoreError
 from semcache.interfaces import Store, Vector
 from semcache.sketch import Sketch, sketch_of
-from tests.store.samples import DIM, answer, entry, scope, unit
+from tests.store.samples import DIM, START, answer, entry, scope, unit
 
 VECTORS = unit(np.random.default_rng(20), 40)
 
@@ -69,6 +69,24 @@ class JudgingContract:
         with pytest.raises(StoreError, match="sketch"):
             store.put(entry("k"), None, sketch(1))
         assert store.get("k") is None
+
+    def test_an_entry_is_found_by_its_id(self, store: Store) -> None:
+        put = store.put(entry("one", scope("ctx", "t")))
+        other = store.put(entry("two", scope("ctx", "t"), expires_at=START - 1))
+        assert store.by_id(put.id) == put
+        assert store.by_id(other.id) == other
+        assert store.by_id(put.id + 1000) is None
+        quarantined = store.quarantine(put.id)
+        assert quarantined is not None
+        assert store.by_id(put.id) == quarantined
+
+    def test_a_tenants_scopes_the_newest_first(self, store: Store) -> None:
+        for key, context, tenant in [("a", "1", "t"), ("b", "2", "t"), ("c", "3", "u")]:
+            store.put(entry(key, scope(context, tenant)))
+        store.put(entry("d", scope("1", "t")))
+        assert store.scopes("t", 10) == [scope("1", "t"), scope("2", "t")]
+        assert store.scopes("t", 1) == [scope("1", "t")]
+        assert store.scopes("nobody", 10) == []
 
     # ------------------------------------------------------------------------------ quarantine
 
