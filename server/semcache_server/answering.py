@@ -28,6 +28,7 @@ from semcache_server.wire import (
     UNEXPECTED,
     ASGIScope,
     ClientGone,
+    Headers,
     Receive,
     Send,
     header,
@@ -35,8 +36,10 @@ from semcache_server.wire import (
     read_body,
     respond,
     respond_error,
+    whole_headers,
 )
 
+_PLANNED = "semcache.plan"  # in a scope: what `at_once` made of it
 log = logging.getLogger("semcache.server")
 
 
@@ -53,7 +56,7 @@ class Answering:
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         try:
             body = await read_body(scope, receive, self.max_body_bytes)
-            plan = self._plan(scope, body)
+            plan = scope.get(_PLANNED) or self._plan(scope, body)
             reply = self.cache.peek(plan)
             if reply is not None:
                 await self._send_hit(reply, send)
@@ -66,6 +69,20 @@ class Answering:
         except Exception:
             await respond_error(send, SemcacheError(UNEXPECTED))
             raise
+
+    def at_once(self, scope: ASGIScope, body: bytes) -> tuple[bytes, Headers] | None:
+        """Body and headers of an exact hit in memory; None for `__call__` to answer.
+
+        No turn of the event loop is spent. Never raises: `__call__` meets the error too.
+        """
+        if len(body) > self.max_body_bytes:
+            return None
+        try:
+            plan = scope[_PLANNED] = self._plan(scope, body)
+            reply = self.cache.peek(plan)
+            return None if reply is None else self._hit(reply)
+        except Exception:
+            return None
 
     def _plan(self, scope: ASGIScope, body: bytes) -> Plan:
         request = ChatRequest.from_wire(
@@ -103,17 +120,22 @@ class Answering:
             reply.close()
 
     async def _send_hit(self, reply: Reply, send: Send) -> None:
+        body, headers = self._hit(reply)
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _hit(self, reply: Reply) -> tuple[bytes, Headers]:
         now = self.clock()
         headers = reply_headers(reply, now)
         rendered = reply.rendered
         if rendered is None:
             raise RuntimeError("a hit without an answer")
         if not reply.plan.request.stream:
-            await respond(send, 200, rendered.body(int(now)), [JSON, *headers])
-            return
+            body = rendered.body(int(now), reply.decision_id)
+            return body, whole_headers(body, [JSON, *headers])
         usage = reply.plan.request.include_usage
-        events = rendered.events(int(now), include_usage=usage)
-        await respond(send, 200, b"".join(events), [EVENT_STREAM, *headers])
+        body = b"".join(rendered.events(int(now), include_usage=usage, name=reply.decision_id))
+        return body, whole_headers(body, [EVENT_STREAM, *headers])
 
     async def _send_whole(self, reply: Reply, send: Send) -> None:
         completion = await reply.completion()

@@ -25,7 +25,7 @@ from semcache.errors import SemcacheError
 from semcache_server.answering import Answering, bearer_key
 from semcache_server.embeddings import Embeddings
 from semcache_server.legacy import Legacy
-from semcache_server.listening import ASGIApp, Front
+from semcache_server.listening import Front
 from semcache_server.wire import UNEXPECTED, ASGIScope, respond_error
 
 log = logging.getLogger("semcache.server")
@@ -70,7 +70,7 @@ def build_app(serving: Serving) -> Front:
         max_body_bytes=serving.max_body_bytes,
         file_key=serving.cache_file_key,
     )
-    answering: dict[str, ASGIApp] = {
+    answering = {
         "/v1/chat/completions": _answering(serving, "chat"),
         "/v1/completions": _answering(serving, "completion"),
     }
@@ -104,7 +104,7 @@ def build_app(serving: Serving) -> Front:
             Exception: _unexpected,
         },
     )
-    return Front(answering, rest)
+    return Front(answering, rest, {path: app.at_once for path, app in answering.items()})
 
 
 def _answering(serving: Serving, kind: Any) -> Answering:

@@ -75,12 +75,15 @@ def parse_json(body: bytes) -> Any:
         raise RequestError(f"The request body is not valid JSON: {error}.") from None
 
 
+def whole_headers(body: bytes, headers: Headers) -> Headers:
+    """These headers, and those of every response whose body is known."""
+    return [(b"content-length", b"%d" % len(body)), PRIVATE, *headers]
+
+
 async def respond(send: Send, status: int, body: bytes, headers: Headers) -> None:
     """A whole response."""
-    length = (b"content-length", b"%d" % len(body))
-    await send(
-        {"type": "http.response.start", "status": status, "headers": [length, PRIVATE, *headers]}
-    )
+    start = {"type": "http.response.start", "status": status}
+    await send({**start, "headers": whole_headers(body, headers)})
     await send({"type": "http.response.body", "body": body})
 
 
