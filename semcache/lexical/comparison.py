@@ -9,7 +9,7 @@ Every value lies in 0..1 and is the same for (a, b) and (b, a). Names that end i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 
 import semcache.lexical.contrasts as contrasts
@@ -76,28 +76,41 @@ MEANINGS: dict[str, str] = {
 DIFFERENCES: tuple[str, ...] = tuple(MEANINGS)
 
 
+_SIDED_NAMES = tuple(
+    (
+        f"{name}_conflict",
+        f"{name}_one_sided",
+        f"{name}_distance" if name in ("number", "name") else "",
+        contrast,
+    )
+    for name, contrast in _SIDED
+)
+_ITEMS: Mapping[str, Callable[[Facts, Facts], tuple[Collection[object], Collection[object]]]] = {
+    "number_distance": lambda a, b: (a.numbers, b.numbers),
+    "name_distance": lambda a, b: (a.names, b.names),
+}
+
+
 def differences(a: Facts, b: Facts) -> dict[str, float]:
     """The differences of two texts by name, in the order of `DIFFERENCES`; see `MEANINGS`."""
-    found: dict[str, float] = {}
-    for name, contrast in _SIDED:
+    found = dict.fromkeys(DIFFERENCES, 0.0)
+    for conflict, one_sided, distance, contrast in _SIDED_NAMES:
         sides = contrast(a, b)
-        found[f"{name}_conflict"] = float(sides is not None and sides.crossed)
-        found[f"{name}_one_sided"] = float(sides is not None and not sides.crossed)
-        if name in ("number", "name"):
-            found[f"{name}_distance"] = _share(
-                sides, getattr(a, name + "s"), getattr(b, name + "s")
-            )
+        if sides is not None:
+            found[conflict if sides.crossed else one_sided] = 1.0
+            if distance:
+                found[distance] = _share(sides, *_ITEMS[distance](a, b))
     for name, contrast in _CONFLICTS:
-        found[name] = float(contrast(a, b) is not None)
+        if contrast(a, b) is not None:
+            found[name] = 1.0
     found["both_numbers"] = float(bool(a.numbers and b.numbers))
     found["question_differs"] = float(a.questions[:1] != b.questions[:1])
-    found |= _overlap(a, b) | _layout(a, b)
-    return {name: found[name] for name in DIFFERENCES}
+    found.update(_overlap(a, b))
+    found.update(_layout(a, b))
+    return found
 
 
-def _share(sides: Contrast | None, ours: Collection[object], theirs: Collection[object]) -> float:
-    if sides is None:
-        return 0.0
+def _share(sides: Contrast, ours: Collection[object], theirs: Collection[object]) -> float:
     return (len(sides.ours) + len(sides.theirs)) / (len(ours) + len(theirs))
 
 
@@ -123,9 +136,8 @@ def _layout(a: Facts, b: Facts) -> dict[str, float]:
     # Both ways, for a word that comes twice has one place in each text only.
     inverted = (moved(a, b) + moved(b, a)) / 2
     alike = 1.0 - _jaccard_distance(frozenset(a.content), frozenset(b.content))
-    han = sum(word >= "\u3400" for facts in (a, b) for word in facts.words)
     return {
-        "chinese": han / max(1, short + long),
+        "chinese": (_han(a) + _han(b)) / max(1, short + long),
         "single_substitution": float(len(frame.ours) == len(frame.theirs) == 1),
         "template": frame.shared / max(1, long),
         "moved": inverted,
@@ -136,11 +148,16 @@ def _layout(a: Facts, b: Facts) -> dict[str, float]:
     }
 
 
+def _han(facts: Facts) -> int:
+    return 0 if facts.squeezed.isascii() else sum(word >= "\u3400" for word in facts.words)
+
+
 @lru_cache(maxsize=8192)
 def _trigrams(text: str) -> frozenset[str]:
     return frozenset(text[at : at + 3] for at in range(len(text) - 2))
 
 
 def _jaccard_distance(ours: frozenset[str], theirs: frozenset[str]) -> float:
-    together = len(ours | theirs)
-    return 1.0 - len(ours & theirs) / together if together else 0.0
+    shared = len(ours & theirs)
+    together = len(ours) + len(theirs) - shared
+    return 1.0 - shared / together if together else 0.0

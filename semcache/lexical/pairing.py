@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from semcache.lexical.gazetteer import CLASS_OF, RELATED
 from semcache.lexical.opposites import POLES, PREFIXES
-from semcache.lexical.synonyms import synonyms
+from semcache.lexical.synonyms import GROUPS
 
 Item = TypeVar("Item")
 
@@ -25,11 +25,12 @@ def unmatched(
         return [], []
     rest, left = list(theirs), []
     for item in ours:
-        partner = next((at for at, other in enumerate(rest) if same(item, other)), None)
-        if partner is None:
-            left.append(item)
+        for at, other in enumerate(rest):
+            if same(item, other):
+                del rest[at]
+                break
         else:
-            del rest[partner]
+            left.append(item)
     return left, rest
 
 
@@ -63,19 +64,36 @@ def _taken(words: list[str], word: str) -> bool:
 
 def alike(one: str, other: str) -> bool:
     """One word, slipped or shortened, or a synonym; never two words that are known to differ."""
-    if one == other or RELATED.get(one, one) == RELATED.get(other, other):
+    ours, theirs = _known(one), _known(other)
+    if ours.root == theirs.root:
         return True
-    if one in CLASS_OF and other in CLASS_OF:
+    if ours.classed and theirs.classed:
         return False
-    if synonyms(one, other):
+    if ours.groups and not ours.groups.isdisjoint(theirs.groups):
         return True
     short, long = (one, other) if len(one) <= len(other) else (other, one)
-    if len(short) < _MIN_PREFIX or (one in POLES and other in POLES):
+    if len(short) < _MIN_PREFIX or (ours.pole and theirs.pole):
         return False
     if long.startswith(short) and short.isascii():
         return True
-    slipped = len(short) >= _MIN_TYPO and one_slip(short, long)
-    return slipped and not opposite_by_prefix(short, long)
+    if len(short) < _MIN_TYPO or len(long) - len(short) > 1:
+        return False
+    return one_slip(short, long) and not opposite_by_prefix(short, long)
+
+
+class _Word(NamedTuple):
+    """What is known of one word by itself."""
+
+    root: str
+    classed: bool
+    groups: frozenset[int]
+    pole: bool
+
+
+@lru_cache(maxsize=16384)
+def _known(word: str) -> _Word:
+    groups = GROUPS.get(word, frozenset())
+    return _Word(RELATED.get(word, word), word in CLASS_OF, groups, word in POLES)
 
 
 def one_slip(short: str, long: str) -> bool:

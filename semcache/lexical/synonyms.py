@@ -171,9 +171,3 @@ def _groups() -> dict[str, frozenset[int]]:
 
 GROUPS: Mapping[str, frozenset[int]] = _groups()
 """The groups that a stem belongs to."""
-
-
-def synonyms(one: str, other: str) -> bool:
-    """Whether two stems are of one group."""
-    groups = GROUPS.get(one)
-    return groups is not None and not groups.isdisjoint(GROUPS.get(other, ()))
