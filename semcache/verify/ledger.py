@@ -18,6 +18,8 @@ from semcache.errors import StoreError, StoreLocked
 from semcache.verify.certify import Label
 
 CAPACITY = 50_000
+NOT_DRAWN = "not drawn"
+"""The remark of a label that was not drawn by lot: it teaches, and certifies nothing."""
 _BUSY_MS = 5_000
 _COLUMNS = "score, wrong, weight, at, slice, served, source, entry_id, features, question, remark"
 _SCHEMA = """
@@ -28,11 +30,12 @@ CREATE TABLE IF NOT EXISTS label (
     entry_id INTEGER, features TEXT, question TEXT, remark TEXT
 )
 """
+_MARKS = "CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, at REAL NOT NULL)"
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A label with where it came from. `features` is a digest of what the verifier saw."""
+    """A label with where it came from. `features` is what its score was made of, as JSON."""
 
     label: Label
     entry_id: int | None = None
@@ -67,6 +70,7 @@ class Ledger:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute(_SCHEMA)
+            self._db.execute(_MARKS)
         except sqlite3.Error as error:
             self._db.close()
             raise _said(error) from error
@@ -109,6 +113,25 @@ class Ledger:
             self._open()
             try:
                 return int(self._db.execute("SELECT count(*) FROM label").fetchone()[0])
+            except sqlite3.Error as error:
+                raise _said(error) from error
+
+    def mark(self, name: str) -> float:
+        """The time (Unix seconds) under a name, 0 where none was set. Raises StoreError."""
+        with self._lock:
+            self._open()
+            try:
+                row = self._db.execute("SELECT at FROM mark WHERE name = ?", (name,)).fetchone()
+            except sqlite3.Error as error:
+                raise _said(error) from error
+        return 0.0 if row is None else float(row[0])
+
+    def set_mark(self, name: str, at: float) -> None:
+        """Keep a time under a name; durable when it returns. Raises StoreError, StoreLocked."""
+        with self._lock:
+            self._open()
+            try:
+                self._db.execute("INSERT OR REPLACE INTO mark VALUES (?, ?)", (name, float(at)))
             except sqlite3.Error as error:
                 raise _said(error) from error
 

@@ -17,9 +17,10 @@ from semcache.errors import StoreError
 from semcache.verify.audit import Plan
 from semcache.verify.certify import Certificate, Label, Terms, certify
 from semcache.verify.drift import Drift
-from semcache.verify.ledger import Ledger, Record
+from semcache.verify.ledger import NOT_DRAWN, Ledger, Record
 
 _LOG = logging.getLogger("semcache.verify")
+_REFUTED = "refuted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +74,29 @@ class LiveCertificate:
         self._entries = 0
         self._round = 0
         self._history: list[Certificate] = []
+        self._known_since = 0.0
         self._certificate = self._issue((), clock())
         self._drift = self._new_drift()
         if ledger is not None:
             self._labels.extend(self._remembered(ledger))
+            if self._known_since:
+                self._packaged = ()
         self.recertify()
 
     @property
     def certificate(self) -> Certificate:
         """What is in force now."""
         return self._certificate
+
+    @property
+    def known_since(self) -> float:
+        """Labels from before this time (Unix seconds) are not used: an alarm has refuted them."""
+        return self._known_since
+
+    @property
+    def labels(self) -> int:
+        """How many labels of this traffic there are to certify on."""
+        return len(self._labels)
 
     def threshold(self, name: str = "") -> float | None:
         """The score from which a candidate of this slice may be served; None: exact hits only."""
@@ -99,6 +113,8 @@ class LiveCertificate:
                 self._ledger.add([record])
             except StoreError as error:
                 _LOG.warning("a label was not written: %s", error)
+        if record.remark == NOT_DRAWN:
+            return self._certificate
         label = record.label
         with self._lock:
             self._labels.append(label)
@@ -116,6 +132,28 @@ class LiveCertificate:
             if due:
                 self._entries = entries
         return self.recertify() if due else self._certificate
+
+    def rescored(
+        self, labels: Sequence[Label], *, only_if_served: bool = False
+    ) -> Certificate | None:
+        """Certify anew where the score itself is another: on these labels, scored by the new one.
+
+        What was certified of the old score, labels of the package included, is forgotten. None,
+        and nothing is changed, where `only_if_served` and the new score would serve nothing.
+        """
+        issued = self._issue(labels, self._clock())
+        if only_if_served and issued.state == "exact-only":
+            return None
+        with self._lock:
+            self._labels = deque(labels, maxlen=self._renewal.window)
+            self._packaged = ()
+            self._history = []
+            self._fresh = 0
+            self._round += 1
+            if issued.state != self._certificate.state:
+                _LOG.info("certificate: %s", issued.describe())
+            self._certificate = issued
+            return issued
 
     def recertify(self) -> Certificate:
         """Certify on the labels that are recent now."""
@@ -138,12 +176,14 @@ class LiveCertificate:
         return replace(issued, delta=self._terms.max_wrong_rate)
 
     def _remembered(self, ledger: Ledger) -> list[Label]:
-        since = self._clock() - self._renewal.label_age_s
         try:
-            return [record.label for record in ledger.recent(self._renewal.window, since)]
+            self._known_since = ledger.mark(_REFUTED)
+            since = max(self._known_since, self._clock() - self._renewal.label_age_s)
+            found = ledger.recent(self._renewal.window, since)
         except StoreError as error:
             _LOG.warning("the ledger cannot be read, no label is known: %s", error)
             return []
+        return [record.label for record in found if record.remark != NOT_DRAWN]
 
     def _new_drift(self) -> Drift:
         alpha = min(0.1, self._terms.alpha)
@@ -187,6 +227,12 @@ class LiveCertificate:
         self._certificate = fallen
         self._packaged = ()
         self._drift = self._new_drift()
+        self._known_since = failed.issued_at
+        if self._ledger is not None:
+            try:
+                self._ledger.set_mark(_REFUTED, failed.issued_at)
+            except StoreError as error:
+                _LOG.warning("the alarm was not written, a restart would forget it: %s", error)
         kept = [label for label in self._labels if label.at >= failed.issued_at]
         self._labels = deque(kept, maxlen=self._renewal.window)
         self._fresh = 0

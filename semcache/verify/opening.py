@@ -1,0 +1,55 @@
+"""A CertifiedJudge from what an operator says: terms, a ledger file, how much is checked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from semcache.judging import Verifier
+from semcache.verify.audit import Plan
+from semcache.verify.certified import CertifiedJudge, Guarding
+from semcache.verify.certify import Terms
+from semcache.verify.ledger import Ledger
+from semcache.verify.lessons import WINDOW
+from semcache.verify.live import LiveCertificate, Renewal
+from semcache.verify.packaged import packaged_labels
+
+
+def open_judge(
+    verifier: Verifier,
+    terms: Terms,
+    ledger: Path,
+    *,
+    audit_share: float,
+    packaged: bool,
+    guarding: Guarding,
+    clock: Callable[[], float] = time.time,
+    random: Callable[[], float] | None = None,
+) -> CertifiedJudge:
+    """A judge with its certificate on the labels of a ledger file. Raises StoreError, ConfigError.
+
+    `packaged`: with the labels of the package, until there are own ones.
+    """
+    opened = Ledger(ledger)
+    draw = random or Random().random  # noqa: S311 - which lookups are checked is no secret
+    live = LiveCertificate(
+        terms,
+        clock=clock,
+        random=draw,
+        ledger=opened,
+        plan=Plan(1.0, 1.0),
+        renewal=Renewal(window=WINDOW, growth=0.1),
+        packaged=packaged_labels() if packaged else (),
+    )
+    return CertifiedJudge(
+        verifier,
+        terms,
+        live,
+        clock=clock,
+        random=draw,
+        audit_share=audit_share,
+        ledger=opened,
+        guarding=guarding,
+    )
