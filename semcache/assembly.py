@@ -19,6 +19,7 @@ from semcache.config import Config
 from semcache.errors import ConfigError
 from semcache.gptcache.functions import choose_of, extract_of
 from semcache.interfaces import Answerer, Candidate, Embedder, Verifier
+from semcache.journal import Journal
 from semcache.keys import tenant_of
 from semcache.policy import first
 
@@ -100,6 +101,7 @@ def build(
         settings=config.policy_settings(),
         extract=extract_of(gptcache.pre_function, gptcache.prompts, gptcache.template),
         choose=_chooser(config),
+        journal=Journal(directory / "feedback.db"),
         memory_bytes=config.store.memory_bytes,
         threads=config.store.threads,
     )

@@ -22,9 +22,11 @@ from semcache import freshness, policy
 from semcache.batches import Batches
 from semcache.chat import ChatRequest
 from semcache.completion import Chunk, Completion, collect
+from semcache.decisions import Decisions
 from semcache.directives import NONE, ONLY_IF_CACHED, Directives
 from semcache.errors import ModelNotFound
-from semcache.flight import Flight, Flights
+from semcache.feedback import FeedbackDesk
+from semcache.flight import Flight, Flights, Reader
 from semcache.interfaces import (
     Answerer,
     Bypass,
@@ -36,11 +38,13 @@ from semcache.interfaces import (
     Supervisor,
     Verifier,
 )
+from semcache.journal import Journal
 from semcache.keys import Extract, Source, request_key, whole
 from semcache.layers import BATCH, Layers
 from semcache.memory import Memory
 from semcache.policy import Keeping, PolicySettings, Skip
 from semcache.reply import Decided, Plan, Reply, log_line
+from semcache.retries import Retries
 from semcache.tally import Tally
 from semcache.workers import Workers
 
@@ -66,6 +70,7 @@ class SemCache:
         settings: PolicySettings = _DEFAULTS,
         extract: Extract = whole,
         choose: policy.Choose = policy.first,
+        journal: Journal | None = None,
         memory_bytes: int = 64_000_000,
         threads: int = 2,
         clock: Callable[[], float] = time.time,
@@ -74,8 +79,19 @@ class SemCache:
         self.supervisor = supervisor
         self.tally = Tally()
         self.layers = Layers(
-            store, embedder, verifier, settings, Memory(memory_bytes), self.tally, clock, choose
+            store,
+            embedder,
+            verifier,
+            settings,
+            Memory(memory_bytes),
+            self.tally,
+            clock,
+            choose,
+            Retries(settings.retry, settings.retry_window_s),
+            journal or Journal(),
         )
+        self.decisions = Decisions()
+        self.feedback = FeedbackDesk(self.layers, self.decisions, supervisor, clock)
         self._settings = settings
         self._extract = extract
         self._callers = threading.Semaphore(threads)
@@ -121,7 +137,7 @@ class SemCache:
         if decided is None:
             return None
         self._record(plan, decided.decision)
-        return Reply(plan, decided, certificate=self._certificate())
+        return self._reply(plan, decided)
 
     async def ask(
         self,
@@ -161,7 +177,7 @@ class SemCache:
     def reply(self, plan: Plan, decided: Decided) -> Reply:
         """The reply that ends with what `look` decided."""
         self._record(plan, decided.decision)
-        return Reply(plan, decided, certificate=self._certificate())
+        return self._reply(plan, decided)
 
     async def fly(self, plan: Plan, known: Decided | None = None) -> Reply:
         """`ask`, after a `peek` that found nothing. `known`: `look` found nothing either."""
@@ -180,11 +196,21 @@ class SemCache:
             raise
         if decided.rendered is not None:
             reader.close()
-            return Reply(plan, decided, not leads, self._certificate())
-        return Reply(plan, decided, not leads, self._certificate(), reader, flight)
+            return self._reply(plan, decided, not leads)
+        return self._reply(plan, decided, not leads, reader, flight)
 
-    def _certificate(self) -> str:
-        return "" if self.supervisor is None else self.supervisor.header()
+    def _reply(
+        self,
+        plan: Plan,
+        decided: Decided,
+        collapsed: bool = False,
+        reader: Reader[Decided] | None = None,
+        flight: Flight[Decided] | None = None,
+    ) -> Reply:
+        hit = decided.decision if isinstance(decided.decision, Hit) else None
+        name = "" if hit is None else self.decisions.note(plan.key, hit)
+        certificate = "" if self.supervisor is None else self.supervisor.header()
+        return Reply(plan, decided, collapsed, certificate, reader, flight, name)
 
     def _begin(
         self, plan: Plan, flights: _Flights, flight: Flight[Decided], known: Decided | None
@@ -253,6 +279,9 @@ class SemCache:
                 self.layers.failed("store")
                 kept = Skip("store error")
         decided.kept = kept
+        if not isinstance(kept, Skip):
+            id_ = str(completion.wire.get("id"))
+            self.decisions.stored(plan.request.tenant, id_, plan.key.exact)
         self.tally.add(f"skipped: {kept.reason}" if isinstance(kept, Skip) else "stored")
 
     async def put(self, request: ChatRequest, completion: Completion) -> Keeping:
@@ -273,6 +302,7 @@ class SemCache:
         """Delete every entry (of one tenant, if given); returns how many."""
         removed = await self._writers.run(partial(self.layers.store.clear, tenant))
         self.layers.memory.clear()
+        await self._writers.run(partial(self.layers.journal.forget, tenant))
         return removed
 
     async def knowledge_changed(self, answerer: str, current: str) -> int:
@@ -302,6 +332,7 @@ class SemCache:
         if self.supervisor is not None:
             self.supervisor.close()
         self.layers.store.close()
+        self.layers.journal.close()
         if self.layers.embedder is not None:
             self.layers.embedder.close()
 

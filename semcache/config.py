@@ -50,6 +50,8 @@ class PolicySection:
     volatile: Literal["ttl", "bypass", "off"] = "ttl"
     volatile_ttl_s: float = 300.0
     personal: Literal["user", "tenant", "bypass", "off"] = "user"
+    retry: Literal["user", "tenant", "off"] = "user"
+    retry_window_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,8 @@ class Config:
             raise ConfigError(f"Unknown guard '{unknown[0]}' in 'policy.guards'. Known: {known}.")
         if self.policy.volatile_ttl_s <= 0:
             raise ConfigError("'policy.volatile_ttl_s' must be more than 0; see 'policy.volatile'.")
+        if self.policy.retry_window_s < 0:
+            raise ConfigError("'policy.retry_window_s' must not be negative; 0 is the same as off.")
         threshold = self.trust.threshold
         if threshold is not None and not 0 < threshold <= 1:
             raise ConfigError("'trust.threshold' is a probability: above 0, at most 1.")

@@ -14,7 +14,7 @@ from semcache.sketch import Sketch
 
 Vector: TypeAlias = NDArray[np.float32]
 Tier = Literal["exact", "semantic"]
-State = Literal["", "quarantined"]
+State = Literal["", "quarantined", "refuted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class Entry:
     replaces the first. `question` is None for an entry that may be matched exactly only, and so is
     `embedder` (the fingerprint of the encoder that made its vector). `expires_at` None: never.
     `cost_s` is what the answer cost to make, in seconds. `hits` and `used_at` lag behind by the
-    store's flush interval. What is quarantined is kept and never served.
+    store's flush interval. What is quarantined is kept and never served. "refuted" is never stored:
+    it marks a candidate whose answer somebody called wrong for the question in hand.
     """
 
     key: str

@@ -4,6 +4,7 @@
     ├── RequestError                   400 invalid_request_error    the caller can mend it
     │   ├── AuthenticationError        401 invalid_api_key
     │   ├── ModelNotFound              404 model_not_found
+    │   ├── UnknownAnswer              404 unknown_answer
     │   ├── PayloadTooLarge            413 payload_too_large
     │   └── ContextLengthExceeded      400 context_length_exceeded
     ├── ConfigError                    500 invalid_config           the operator can mend it
@@ -71,6 +72,13 @@ class ModelNotFound(RequestError):
 
     status = 404
     code = "model_not_found"
+
+
+class UnknownAnswer(RequestError):
+    """No answer of this tenant has the id that feedback names."""
+
+    status = 404
+    code = "unknown_answer"
 
 
 class PayloadTooLarge(RequestError):

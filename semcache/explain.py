@@ -23,6 +23,8 @@ def reply_headers(reply: Reply, now: float) -> Headers:
     match reply.decision:
         case Hit() as hit:
             headers += _hit_headers(hit, key, now)
+            if reply.decision_id and hit.tier == "semantic":
+                headers.append((b"x-semcache-decision", reply.decision_id.encode()))
         case Miss() as miss:
             headers += _miss_headers(reply, miss, key)
         case Bypass() as bypass:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from semcache import freshness, policy
 from semcache.completion import Completion
 from semcache.interfaces import (
     Asked,
+    Candidate,
     Embedder,
     Encoded,
     Entry,
@@ -23,10 +24,12 @@ from semcache.interfaces import (
     Vector,
     Verifier,
 )
+from semcache.journal import Journal
 from semcache.memory import Memory, Remembered
 from semcache.policy import Keep, Keeping, PolicySettings, Skip
 from semcache.render import Rendered
 from semcache.reply import Decided, Plan
+from semcache.retries import Retries
 from semcache.tally import Tally
 from semcache.volatile import Timeliness
 
@@ -62,6 +65,8 @@ class Layers:
     tally: Tally
     clock: Callable[[], float]
     choose: policy.Choose = policy.first
+    retries: Retries = field(default_factory=Retries)
+    journal: Journal = field(default_factory=Journal)
 
     def recall(self, plan: Plan) -> Decided | None:
         """An exact hit in memory that no other process has made untrue, or None."""
@@ -89,8 +94,17 @@ class Layers:
         for look, one in zip(alike, encoded, strict=True):
             self._look_alike(look, one)
         for look in looks:
+            self._settle(look)
             self._conclude(look)
         return [look.decided for look in looks]
+
+    def consider(self, plan: Plan) -> Decided:
+        """What `look_up` would decide now; nothing is remembered, counted as a hit or marked."""
+        look = self._look_exact(plan)
+        if self._may_look_alike(look):
+            self._look_alike(look, self._encode([plan.key.question or ""])[0])
+        self._settle(look)
+        return look.decided
 
     def _look_exact(self, plan: Plan) -> _Look:
         withdrawals = self.memory.withdrawals
@@ -126,14 +140,27 @@ class Layers:
             self.failed("semantic")
             decided.decision = Miss("semantic error")
 
+    def _settle(self, look: _Look) -> None:
+        """The last word of all layers; a semantic hit that was served just now asks anew."""
+        plan, decision = look.plan, look.decided.decision
+        if not isinstance(decision, Hit):
+            if look.exact != Miss("unknown"):
+                look.decided.decision = look.exact
+        elif (
+            decision.tier == "semantic"
+            and plan.may_be_answered
+            and self.retries.is_retry(plan.request, plan.key, self.clock())
+        ):
+            look.decided.decision = Miss("retry", decision.similarity, decision.score)
+
     def _conclude(self, look: _Look) -> None:
-        decided = look.decided
-        if isinstance(decided.decision, Hit):
-            entry = decided.decision.entry
-            decided.rendered = self._remember(entry, look.version, look.withdrawals)
+        plan, decision = look.plan, look.decided.decision
+        if isinstance(decision, Hit):
+            entry = decision.entry
+            look.decided.rendered = self._remember(entry, look.version, look.withdrawals)
             self._touch(entry)
-        elif look.exact != Miss("unknown"):
-            decided.decision = look.exact
+            if decision.tier == "semantic":
+                self.retries.served(plan.request, plan.key, self.clock())
 
     def _nearest(self, plan: Plan, asked: Asked) -> Hit | Miss:
         """The nearest alone is read first: the others matter only where it is refused.
@@ -153,13 +180,26 @@ class Layers:
     def _judged(self, plan: Plan, asked: Asked, k: int) -> Hit | Miss:
         return policy.judge_semantic(
             asked,
-            self.store.search(plan.key.scope, asked.vector, k),
+            self.neighbours(plan, asked, k),
             self.clock(),
             freshness.wishes(plan.directives, self._timeliness(plan, asked.vector), self.settings),
             self.settings,
             self.verifier,
             self.choose,
         )
+
+    def neighbours(self, plan: Plan, asked: Asked, k: int) -> list[Candidate]:
+        """The k nearest of the plan's scope; what was called wrong for this question is marked."""
+        wrong = self.journal.refuted(asked.question)
+        found = self.store.search(plan.key.scope, asked.vector, k)
+        if not wrong:
+            return found
+        return [
+            replace(one, entry=replace(one.entry, state="refuted"))
+            if one.entry.key in wrong
+            else one
+            for one in found
+        ]
 
     def save(
         self,

@@ -46,7 +46,8 @@ class PolicySettings:
     `around`: the verifier is shown so many neighbours at least, of which `candidates` may answer.
     `volatile` and `personal`: what becomes of answers that change, and of one person's own (see
     `freshness`). "user" shares those within a named user of a tenant, "tenant" also where no user
-    is named.
+    is named. `retry`: whose repetition within `retry_window_s` of a semantic hit asks anew (see
+    `retries`).
     """
 
     threshold: float = 0.6
@@ -61,6 +62,8 @@ class PolicySettings:
     volatile: Literal["ttl", "bypass", "off"] = "ttl"
     volatile_ttl_s: float = 300.0
     personal: Literal["user", "tenant", "bypass", "off"] = "user"
+    retry: Literal["user", "tenant", "off"] = "user"
+    retry_window_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,15 @@ _EVENT = b"data: "
 _END = b"\n\n"
 
 
-def fresh_id(completion: Completion) -> str:
-    """A new response id in the form of the answer's own (`chatcmpl-…`, `cmpl-…`)."""
+def fresh_id(completion: Completion, name: str = "") -> str:
+    """A new response id in the form of the answer's own (`chatcmpl-…`, `cmpl-…`).
+
+    `name` is its last part: 24 hex digits; random ones where it is empty.
+    """
     prefix, dash, _ = str(completion.wire.get("id") or "").partition("-")
     if not dash or len(prefix) > 16:
         prefix = "cmpl" if completion.is_text else "chatcmpl"
-    return f"{prefix}-{random.getrandbits(96):024x}"
+    return f"{prefix}-{name or f'{random.getrandbits(96):024x}'}"
 
 
 class Rendered:
@@ -41,20 +44,20 @@ class Rendered:
         """The length of the answer, without what each response has of its own."""
         return len(self._plain())
 
-    def body(self, created: int) -> bytes:
-        """The JSON body of a plain response."""
-        return _head(fresh_id(self.completion), created) + self._plain()
+    def body(self, created: int, name: str = "") -> bytes:
+        """The JSON body of a plain response; `name` as for `fresh_id`."""
+        return _head(fresh_id(self.completion, name), created) + self._plain()
 
     def _plain(self) -> bytes:
         if self._body is None:
             self._body = _tail(self.completion.wire)
         return self._body
 
-    def events(self, created: int, *, include_usage: bool) -> list[bytes]:
+    def events(self, created: int, *, include_usage: bool, name: str = "") -> list[bytes]:
         """The server-sent events of a streamed response, `[DONE]` included."""
         if self._events is None:
             self._split()
-        head = _EVENT + _head(fresh_id(self.completion), created)
+        head = _EVENT + _head(fresh_id(self.completion, name), created)
         tails = self._events or ()
         if include_usage:
             tails += self._usage

@@ -32,6 +32,11 @@ class Plan:
         """Whether identical requests in flight may share this one's answer."""
         return self.admission.read and self.directives == NONE
 
+    @property
+    def may_be_answered(self) -> bool:
+        """Whether somebody is asked on a miss."""
+        return self.answerer is not None and not self.directives.only_if_cached
+
 
 @dataclass(slots=True)
 class Decided:
@@ -50,6 +55,7 @@ class Reply:
     On a hit `rendered` holds the stored answer. Otherwise iterate over the reply: it yields the
     chunks of the answer, live. `collapsed`: the answer is shared with an identical request that
     was there first. `certificate` says what is known of wrong answers, where a bound is asked for.
+    `decision_id` names a hit, for feedback.
     """
 
     plan: Plan
@@ -58,6 +64,7 @@ class Reply:
     certificate: str = ""
     _reader: Reader[Decided] | None = None
     _flight: Flight[Decided] | None = field(default=None, repr=False)
+    decision_id: str = ""
 
     @property
     def decision(self) -> Decision:

@@ -27,9 +27,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"sse", "answer_form"}),
     frozenset({"keys", "flight"}),
     frozenset({"entry", "interfaces", "judging", "lexical", "render", "sketch"}),
-    frozenset({"guards", "policy", "memory", "volatile"}),
+    frozenset({"guards", "policy", "memory", "volatile", "decisions", "journal", "retries"}),
     frozenset({"reply", "freshness"}),
-    frozenset({"explain", "layers"}),
+    frozenset({"explain", "layers", "feedback", "explanation"}),
     frozenset({"cache"}),
 )
 ADAPTERS = frozenset({"store", "embedding", "cag", "gptcache", "upstream", "endpoint", "verify"})

@@ -79,8 +79,10 @@ def hit(reply: Reply) -> Whole:
     headers = reply_headers(reply, now)
     request = reply.plan.request
     if not request.stream:
-        return Whole(200, [_JSON, *headers], reply.rendered.body(int(now)))
-    events = reply.rendered.events(int(now), include_usage=request.include_usage)
+        return Whole(200, [_JSON, *headers], reply.rendered.body(int(now), reply.decision_id))
+    events = reply.rendered.events(
+        int(now), include_usage=request.include_usage, name=reply.decision_id
+    )
     return Whole(200, [_EVENT_STREAM, *headers], b"".join(events))
 
 
