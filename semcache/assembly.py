@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from semcache.cag.engine import CagEngine
     from semcache.store import LocalStore
     from semcache.upstream import Upstream
+    from semcache.verify.certified import CertifiedJudge
     from semcache.verify.verifier import PairVerifier
 
 Progress: TypeAlias = Callable[[str], None]
@@ -82,8 +83,14 @@ def build(
         embedder = open_embedder(config, progress, sketches=wanted)
         if embedder is not None:
             undo.callback(embedder.close)
-        if packaged is not None and embedder is not None:
+        if packaged is not None and embedder is not None and config.trust.max_wrong_rate is None:
             verifier = _fitting(packaged, embedder, progress)
+        certified = (
+            None if embedder is None else _certified(config, verifier or packaged, directory)
+        )
+        if certified is not None:
+            verifier = certified
+            undo.callback(certified.close)
         store = open_store(config, embedder, sketches=verifier is not None)
         undo.callback(store.close)
         upstream = _open_upstream(config)
@@ -98,12 +105,14 @@ def build(
         embedder=embedder,
         answerers=[a for name in config.engines if (a := answerers[name]) is not None],
         verifier=verifier,
+        supervisor=certified,
         settings=config.policy_settings(),
         extract=extract_of(gptcache.pre_function, gptcache.prompts, gptcache.template),
         choose=_chooser(config),
         journal=Journal(directory / "feedback.db"),
         memory_bytes=config.store.memory_bytes,
         threads=config.store.threads,
+        sharing=frozenset() if engine is None else frozenset({engine.name}),
     )
     tenants = lru_cache(maxsize=4096)(lambda key: tenant_of(secret, key))
     return Assembled(cache, config, engine, upstream, tenants)
@@ -194,11 +203,32 @@ def open_embedder(
 
 def _open_verifier(config: Config) -> PairVerifier | None:
     """The packaged verifier, where near-duplicates are looked for and it is wanted."""
-    if not (config.trust.verifier and config.gptcache.semantic):
+    wanted = config.trust.verifier or config.trust.max_wrong_rate is not None
+    if not (wanted and config.gptcache.semantic):
         return None
     from semcache.verify.verifier import PairVerifier
 
     return PairVerifier.open(threshold=config.trust.threshold)
+
+
+def _certified(config: Config, verifier: Verifier | None, directory: Path) -> CertifiedJudge | None:
+    """The judge that keeps the bound, where one is asked for and near-duplicates are looked for."""
+    trust = config.trust
+    if trust.max_wrong_rate is None or verifier is None:
+        return None
+    from semcache import guards
+    from semcache.verify.certified import Guarding
+    from semcache.verify.certify import Terms
+    from semcache.verify.opening import open_judge
+
+    return open_judge(
+        verifier,
+        Terms(trust.max_wrong_rate, trust.confidence, trust.per),
+        directory / "labels.db",
+        audit_share=trust.audit_share,
+        packaged=trust.packaged_calibration,
+        guarding=Guarding(config.policy.guards, guards.refusal, trust.guards == "learned"),
+    )
 
 
 def _fitting(verifier: PairVerifier, embedder: Embedder, progress: Progress) -> Verifier | None:

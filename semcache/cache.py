@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from functools import partial
 from typing import Any, TypeAlias, cast
 from weakref import WeakKeyDictionary
@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 from semcache import freshness, policy
 from semcache.batches import Batches
 from semcache.chat import ChatRequest
+from semcache.checking import Checks
 from semcache.completion import Chunk, Completion, collect
 from semcache.decisions import Decisions
 from semcache.directives import NONE, ONLY_IF_CACHED, Directives
@@ -74,7 +75,9 @@ class SemCache:
         memory_bytes: int = 64_000_000,
         threads: int = 2,
         clock: Callable[[], float] = time.time,
+        sharing: frozenset[str] = frozenset(),
     ) -> None:
+        """`sharing`: names of answerers that compute on this machine, see `Checks`."""
         self.answerers = tuple(answerers)
         self.supervisor = supervisor
         self.tally = Tally()
@@ -92,6 +95,7 @@ class SemCache:
         )
         self.decisions = Decisions()
         self.feedback = FeedbackDesk(self.layers, self.decisions, supervisor, clock)
+        self.checks = None if supervisor is None else Checks(self.layers, supervisor, sharing)
         self._settings = settings
         self._extract = extract
         self._callers = threading.Semaphore(threads)
@@ -176,7 +180,7 @@ class SemCache:
 
     def reply(self, plan: Plan, decided: Decided) -> Reply:
         """The reply that ends with what `look` decided."""
-        self._record(plan, decided.decision)
+        self._settled(plan, decided)
         return self._reply(plan, decided)
 
     async def fly(self, plan: Plan, known: Decided | None = None) -> Reply:
@@ -243,7 +247,7 @@ class SemCache:
     def _decided(
         self, plan: Plan, flights: _Flights, flight: Flight[Decided], decided: Decided
     ) -> None:
-        self._record(plan, decided.decision)
+        self._settled(plan, decided)
         flight.decide(decided)
         done = isinstance(decided.decision, Hit) or plan.directives.only_if_cached
         if done or flight.abandoned:
@@ -258,11 +262,14 @@ class SemCache:
         try:
             answerer = cast(Answerer, plan.answerer)
             started = time.perf_counter()
-            async with aclosing(cast(Any, answerer.answer(plan.request))) as chunks:
-                async for chunk in chunks:
-                    flight.add(chunk)
+            with nullcontext() if self.checks is None else self.checks.answering(answerer.name):
+                async with aclosing(cast(Any, answerer.answer(plan.request))) as chunks:
+                    async for chunk in chunks:
+                        flight.add(chunk)
             flight.finish()
             await self._keep(plan, decided, flight.chunks, time.perf_counter() - started)
+            if self.checks is not None:
+                self.checks.missed(plan, decided, flight.chunks)
         finally:
             flights.land(plan.key.exact, flight)
 
@@ -318,12 +325,16 @@ class SemCache:
 
     async def aclose(self) -> None:
         """Close the answerers, finish the threads' work, close store and encoder."""
+        if self.checks is not None:
+            await asyncio.to_thread(self.checks.close)
         for answerer in self.answerers:
             await answerer.aclose()
         await asyncio.to_thread(self._close_leaves)
 
     def _close_leaves(self) -> None:
         self._closed = True
+        if self.checks is not None:
+            self.checks.close()
         for _ in range(self._threads):  # whoever looks something up has finished then
             self._callers.acquire()
         self._callers.release(self._threads)
@@ -336,7 +347,14 @@ class SemCache:
         if self.layers.embedder is not None:
             self.layers.embedder.close()
 
+    def _settled(self, plan: Plan, decided: Decided) -> None:
+        self._record(plan, decided.decision)
+        if self.checks is not None:
+            self.checks.served(plan, decided)
+
     def _record(self, plan: Plan, decision: Decision) -> None:
+        if self.supervisor is not None:
+            self.tally.add(f"certificate: {self.supervisor.header().split(';')[0]}")
         match decision:
             case Hit(tier=tier):
                 self.tally.add(f"hit: {tier}")

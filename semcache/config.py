@@ -25,6 +25,7 @@ from semcache.sections import read_section, require_known
 DEFAULT_DATA_DIR = Path("semcache_data")
 DEFAULT_MAX_ENTRIES = 100_000
 ENGINES = ("cag", "upstream")
+CERTIFIED_AROUND = 16
 OPENAI_URL = "https://api.openai.com/v1"
 OWN_KEYS = ("engines", "cag", "upstream", "policy", "trust", "store", "server")
 
@@ -61,10 +62,40 @@ class TrustSection:
     `verifier`: whether the packaged one does; it knows the packaged encoder only, and lets few
     paraphrases through that share few words. `threshold`: the
     probability of a right answer from which it serves, 0..1; None for the one it was shipped with.
+
+    `max_wrong_rate`: the share of wrong answers that is borne, of hits or requests (`per`), 0..1;
+    None for no certificate. `confidence`: the probability with which it is kept. `audit_share`: of
+    hits that the engine answers too. `guards`: "veto", or "learned": own labels may overrule those
+    that err. `packaged_calibration`: labels of the package serve until there are own ones.
     """
 
     verifier: bool = False
     threshold: float | None = None
+    max_wrong_rate: float | None = None
+    per: Literal["hit", "request"] = "hit"
+    confidence: float = 0.9
+    audit_share: float = 0.1
+    guards: Literal["veto", "learned"] = "veto"
+    packaged_calibration: bool = True
+
+    def check(self) -> None:
+        """Raises ConfigError for values that cannot be used, or not together."""
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise ConfigError("'trust.threshold' is a probability: above 0, at most 1.")
+        bound = self.max_wrong_rate
+        if bound is not None and not 0 < bound < 1:
+            raise ConfigError("'trust.max_wrong_rate' lies between 0 and 1: 0.02 is one in fifty.")
+        if bound is not None and self.threshold is not None:
+            raise ConfigError(
+                "'trust.max_wrong_rate' finds the threshold itself: leave 'trust.threshold' out."
+            )
+        if not 0.5 <= self.confidence < 1:
+            raise ConfigError("'trust.confidence' must be at least 0.5 and below 1; 0.9 is usual.")
+        if not 0 < self.audit_share <= 1:
+            raise ConfigError(
+                "'trust.audit_share' must be above 0 and at most 1: without checks there is no "
+                "certificate."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +192,7 @@ class Config:
             raise ConfigError("'policy.volatile_ttl_s' must be more than 0; see 'policy.volatile'.")
         if self.policy.retry_window_s < 0:
             raise ConfigError("'policy.retry_window_s' must not be negative; 0 is the same as off.")
-        threshold = self.trust.threshold
-        if threshold is not None and not 0 < threshold <= 1:
-            raise ConfigError("'trust.threshold' is a probability: above 0, at most 1.")
+        self.trust.check()
         if "upstream" in self.engines and self.upstream.base_url is None:
             raise ConfigError("'engines' names upstream: set 'upstream.base_url' too.")
 
@@ -172,6 +201,8 @@ class Config:
         own = {f.name: getattr(self.policy, f.name) for f in fields(self.policy)}
         if "storage_config.vector_params.top_k" in self.gptcache.given:
             own["candidates"] = self.gptcache.top_k
+        if self.trust.max_wrong_rate is not None:
+            own |= {"guards_first": False, "around": CERTIFIED_AROUND}
         return PolicySettings(
             threshold=self.gptcache.cosine_threshold, semantic=self.gptcache.semantic, **own
         )

@@ -43,6 +43,7 @@ class PolicySettings:
 
     `threshold` is the candidate gate: GPTCache's 0.8 is a cosine of 0.60. `max_temperature`: a
     request that asks for a higher one, without a seed, wants another answer each time and bypasses.
+    `guards_first`: False leaves the guards to a verifier that asks them itself.
     `around`: the verifier is shown so many neighbours at least, of which `candidates` may answer.
     `volatile` and `personal`: what becomes of answers that change, and of one person's own (see
     `freshness`). "user" shares those within a named user of a tenant, "tenant" also where no user
@@ -55,6 +56,7 @@ class PolicySettings:
     around: int = 0
     semantic: bool = True
     guards: tuple[str, ...] = DEFAULT_GUARDS
+    guards_first: bool = True
     max_unknown_share: float = 0.2
     max_temperature: float = 0.0
     ttl_s: float | None = None
@@ -200,7 +202,8 @@ def _judged(
     served = [pair for pair in judged if pair[1].serve]
     if not served:
         best = max(judged, key=lambda pair: pair[1].score)  # of equal ones the nearest
-        reason = refused or f"verifier={judged[0][1].reason}"
+        said = judged[0][1].reason
+        reason = refused or (said if said.startswith("guard=") else f"verifier={said}")
         return Miss(reason, nearest, best[1].score, Judged.of(*best))
     served.sort(key=lambda pair: -pair[1].score)  # stable: of equal ones the nearest
     chosen = choose([candidate for candidate, _ in served])
@@ -230,6 +233,8 @@ def _refusal(
     stale = staleness(candidate.entry, now, directives)
     if stale is not None:
         return stale
+    if not settings.guards_first:
+        return None
     vetoed = guards.refusal(settings.guards, question, candidate.question)
     return None if vetoed is None else f"guard={vetoed[0]}"
 

@@ -30,6 +30,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"guards", "policy", "memory", "volatile", "decisions", "journal", "retries"}),
     frozenset({"reply", "freshness"}),
     frozenset({"explain", "layers", "feedback", "explanation"}),
+    frozenset({"answer_learning", "checking"}),
     frozenset({"cache"}),
 )
 ADAPTERS = frozenset({"store", "embedding", "cag", "gptcache", "upstream", "endpoint", "verify"})
