@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semcache.client import AsyncOpenAI, OpenAI, wrap
+    from semcache.client import AsyncOpenAI, OpenAI, cache_of, wrap
 
 __version__ = "0.1.0"
-__all__ = ["AsyncOpenAI", "OpenAI", "__version__", "wrap"]
+__all__ = ["AsyncOpenAI", "OpenAI", "__version__", "cache_of", "wrap"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in {"OpenAI", "AsyncOpenAI", "wrap"}:
+    if name in {"OpenAI", "AsyncOpenAI", "cache_of", "wrap"}:
         from semcache import client
 
         return getattr(client, name)

@@ -104,6 +104,26 @@ def text_request(text: str, *, tenant: str, model: str) -> ChatRequest:
     )
 
 
+def read_question_body(body: object, *, tenant: str, model: str) -> ChatRequest:
+    """A chat or completion request, or `{"question": text}` with any other field of one.
+
+    `model` is asked where the body names none. Raises RequestError.
+    """
+    if not isinstance(body, dict):
+        raise RequestError("The request body must be a JSON object.")
+    fields = {"model": model, **body}
+    if "question" in fields:
+        text = fields.pop("question")
+        if not isinstance(text, str) or not text.strip():
+            raise RequestError("'question' must be a text that is not empty.", param="question")
+        if "messages" in fields or "prompt" in fields:
+            message = "Give 'question', or 'messages', or 'prompt': one of them."
+            raise RequestError(message, param="question")
+        fields["messages"] = [{"role": "user", "content": text}]
+    kind: Kind = "completion" if "prompt" in fields and "messages" not in fields else "chat"
+    return ChatRequest.from_wire(fields, tenant=tenant, kind=kind)
+
+
 def message_text(message: Message) -> str:
     """The text of a message: its content, or its text parts joined by newlines."""
     content = message.get("content")

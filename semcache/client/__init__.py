@@ -11,5 +11,6 @@ errors stay the official ones. No server is involved.
 from __future__ import annotations
 
 from semcache.client.official import AsyncOpenAI, OpenAI, wrap
+from semcache.client.trust import cache_of
 
-__all__ = ["AsyncOpenAI", "OpenAI", "wrap"]
+__all__ = ["AsyncOpenAI", "OpenAI", "cache_of", "wrap"]

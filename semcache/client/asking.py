@@ -49,14 +49,14 @@ class Asking:
         self.attached = attached
         # Whom an inner client's own authentication stands for cannot be known: that client shares
         # with nobody, and with itself only as long as it lives.
-        self._mark = secrets.token_hex(16) if authenticates_itself else ""
+        self.mark = secrets.token_hex(16) if authenticates_itself else ""
         self._refusers: set[str] = set()
 
     def asked(
         self, ready: Ready, question: Question, request: httpx2.Request, line: Line
     ) -> Asked | None:
         """The plan of a question; None where the cache cannot make sense of it."""
-        credential = f"{question.credential}\n{self._mark}" if self._mark else question.credential
+        credential = f"{question.credential}\n{self.mark}" if self.mark else question.credential
         try:
             chat = ChatRequest.from_wire(
                 question.body, tenant=ready.tenant_of(credential), kind=question.kind

@@ -12,6 +12,7 @@ import httpx2
 
 from semcache.client.asking import Asked, Asking, explained
 from semcache.client.attached import Attached, Ready
+from semcache.client.calls import answer_call, read_call
 from semcache.client.exchange import Live, PassOn, exchange
 from semcache.client.lines import AsyncLine, LineError, Options
 from semcache.client.question import read_question
@@ -56,8 +57,11 @@ class CachingAsyncClient(httpx2.AsyncClient):
         clock = Clock()
         inner = self._inner()
         question = None if inner.is_closed else read_question(request, inner.cookies)
-        ready = None if question is None else await self._ready()
-        if question is None or ready is None:
+        if question is None:
+            answered = await self._called(inner, request, clock, options, stream=stream)
+            return answered or await inner.send(request, stream=stream, **options)
+        ready = await self._ready()
+        if ready is None:
             return await inner.send(request, stream=stream, **options)
         asked = self._asking.asked(ready, question, request, AsyncLine(inner, options))
         if asked is None:
@@ -75,6 +79,24 @@ class CachingAsyncClient(httpx2.AsyncClient):
         if not stream:
             await response.aread()
         return response
+
+    async def _called(
+        self,
+        inner: httpx2.AsyncClient,
+        request: httpx2.Request,
+        clock: Clock,
+        options: Options,
+        *,
+        stream: bool,
+    ) -> httpx2.Response | None:
+        """The answer to a call for the cache itself."""
+        call = None if inner.is_closed else read_call(request, inner.cookies)
+        ready = None if call is None else await self._ready()
+        if call is None or ready is None:
+            return None
+        line, mark = AsyncLine(inner, options), self._asking.mark
+        whole = await asyncio.to_thread(answer_call, call, ready, mark, line)
+        return None if whole is None else whole_response(whole, request, clock, stream=stream)
 
     def _inner(self) -> httpx2.AsyncClient:
         if self.clients.is_closed:

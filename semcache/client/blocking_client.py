@@ -14,6 +14,7 @@ import httpx2
 
 from semcache.client.asking import Asked, Asking, explained
 from semcache.client.attached import Attached
+from semcache.client.calls import answer_call, read_call
 from semcache.client.exchange import Live, PassOn, Whole, exchange
 from semcache.client.lines import LineError, Options, ThreadLine
 from semcache.client.question import read_question
@@ -54,8 +55,11 @@ class CachingClient(httpx2.Client):
         options: Options = {"auth": auth, "follow_redirects": follow_redirects}
         clock = Clock()
         question = None if self.inner.is_closed else read_question(request, self.inner.cookies)
-        ready = None if question is None else self.attached.get()
-        if question is None or ready is None:
+        if question is None:
+            answered = self._called(request, clock, options, stream=stream)
+            return answered or self.inner.send(request, stream=stream, **options)
+        ready = self.attached.get()
+        if ready is None:
             return self.inner.send(request, stream=stream, **options)
         line = ThreadLine(self.inner, options, contextvars.copy_context())
         asked = self._asking.asked(ready, question, request, line)
@@ -74,6 +78,18 @@ class CachingClient(httpx2.Client):
         if not stream:
             response.read()
         return response
+
+    def _called(
+        self, request: httpx2.Request, clock: Clock, options: Options, *, stream: bool
+    ) -> httpx2.Response | None:
+        """The answer to a call for the cache itself."""
+        call = None if self.inner.is_closed else read_call(request, self.inner.cookies)
+        ready = None if call is None else self.attached.get()
+        if call is None or ready is None:
+            return None
+        line = ThreadLine(self.inner, options, contextvars.copy_context())
+        whole = answer_call(call, ready, self._asking.mark, line)
+        return None if whole is None else whole_response(whole, request, clock, stream=stream)
 
     def _fetch(
         self, asked: Asked, known: Decided | None, clock: Clock, *, stream: bool

@@ -13,6 +13,7 @@ from semcache.cache import SemCache
 from semcache.client.async_client import CachingAsyncClient
 from semcache.client.attached import Attached, GivenConfig, attach
 from semcache.client.blocking_client import CachingClient
+from semcache.client.trust import AsyncCache, Cache
 from semcache.per_loop import AsyncClients, Given, PerLoop
 
 GivenCache: TypeAlias = SemCache | Assembled | Attached | None
@@ -46,6 +47,11 @@ class OpenAI(openai.OpenAI):
             raise
         self._semcache = client.attached
 
+    @property
+    def cache(self) -> Cache:
+        """Feedback and explanations."""
+        return Cache(self)
+
     if not TYPE_CHECKING:  # the signature stays the official one
 
         def copy(self, **options: Any) -> OpenAI:
@@ -77,6 +83,11 @@ class AsyncOpenAI(openai.AsyncOpenAI):
                 client.detach()
             raise
         self._semcache = client.attached
+
+    @property
+    def cache(self) -> AsyncCache:
+        """Feedback and explanations."""
+        return AsyncCache(self)
 
     if not TYPE_CHECKING:  # the signature stays the official one
 

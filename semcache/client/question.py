@@ -54,7 +54,7 @@ def read_question(
     path, _, query = request.url.raw_path.partition(b"?")
     if not path.endswith(_COMPLETIONS) or "content-encoding" in request.headers:
         return None
-    credential = _credential(request, cookies)
+    credential = credential_of(request, cookies)
     if credential is None:
         return None
     try:
@@ -68,18 +68,18 @@ def read_question(
         kind="chat" if is_chat else "completion",
         body=body,
         directives=parse_cache_control(wishes) if wishes else NONE,
-        server=_server(request.url, root, query),
+        server=server_of(request.url, root, query),
         credential=credential,
     )
 
 
-def _server(url: httpx2.URL, root: bytes, query: bytes) -> str:
+def server_of(url: httpx2.URL, root: bytes, query: bytes) -> str:
     """Origin and path. A query may hold a key, so it is told apart by its digest only."""
     name = f"{url.scheme}://{url.netloc.decode()}{root.decode()}"
     return f"{name}?{blake2b(query, digest_size=8).hexdigest()}" if query else name
 
 
-def _credential(request: httpx2.Request, cookies: httpx2.Cookies) -> str | None:
+def credential_of(request: httpx2.Request, cookies: httpx2.Cookies) -> str | None:
     """Everything that says who asks; a bearer's key alone where there is nothing else.
 
     None where the request is signed: what it says of its sender is never the same twice.

@@ -26,6 +26,7 @@ from semcache_server.answering import Answering, bearer_key
 from semcache_server.embeddings import Embeddings
 from semcache_server.legacy import Legacy
 from semcache_server.listening import Front
+from semcache_server.trust import Trust
 from semcache_server.wire import UNEXPECTED, ASGIScope, respond_error
 
 log = logging.getLogger("semcache.server")
@@ -74,10 +75,18 @@ def build_app(serving: Serving) -> Front:
         "/v1/chat/completions": _answering(serving, "chat"),
         "/v1/completions": _answering(serving, "completion"),
     }
+    trust = Trust(
+        cache=serving.cache,
+        model=serving.model,
+        tenant=lambda scope: _tenant(serving, scope),
+        max_body_bytes=serving.max_body_bytes,
+    )
     routes = [
         *(Route(path, app, methods=["POST"]) for path, app in answering.items()),
         Route("/v1/models", _models(serving), methods=["GET"]),
         Route("/v1/models/{name:path}", _model(serving), methods=["GET"]),
+        Route("/v1/cache/explain", trust.explain, methods=["POST"]),
+        Route("/v1/cache/feedback", trust.feedback, methods=["POST"]),
         Route("/healthz", _healthz, methods=["GET"]),
         Route("/readyz", _readyz(readiness), methods=["GET"]),
         Route("/", legacy.hello, methods=["GET"]),

@@ -1,0 +1,45 @@
+"""`/v1/cache/explain` and `/v1/cache/feedback`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from semcache.cache import SemCache
+from semcache.chat import read_question_body
+from semcache.directives import NONE, parse_cache_control
+from semcache.explanation import explain
+from semcache.feedback import read_feedback
+from semcache_server.wire import ASGIScope, parse_json, read_body
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The handlers. `model` is the model that a bare question speaks for."""
+
+    cache: SemCache
+    model: str
+    tenant: Callable[[ASGIScope], str]
+    max_body_bytes: int
+
+    async def explain(self, request: Request) -> Response:
+        """`POST /v1/cache/explain`: a chat or completion request, or `{"question"}`."""
+        tenant = self.tenant(request.scope)
+        asked = read_question_body(await self._body(request), tenant=tenant, model=self.model)
+        wishes = request.headers.get("cache-control")
+        plan = self.cache.plan(asked, parse_cache_control(wishes) if wishes else NONE)
+        return JSONResponse(await asyncio.to_thread(explain, self.cache.layers, plan))
+
+    async def feedback(self, request: Request) -> Response:
+        """`POST /v1/cache/feedback {"id", "verdict", "comment"?}`."""
+        tenant = self.tenant(request.scope)
+        said = read_feedback(await self._body(request))
+        return JSONResponse(await asyncio.to_thread(self.cache.feedback.take, tenant, said))
+
+    async def _body(self, request: Request) -> Any:
+        return parse_json(await read_body(request.scope, request.receive, self.max_body_bytes))
