@@ -64,8 +64,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     encoder = SentenceEncoder.open(sketches=True)
     known: dict[str, Encoded] = {}
     result: dict[str, Any] = {"fingerprint": encoder.fingerprint, "pairs": {}, "streams": {}}
-    verifier = open_verifier() if args.only != "streams" else None
-    for path in args.data if args.only != "streams" else ():
+    verifier = open_verifier() if args.only in (None, "pairs") else None
+    for path in args.data if args.only in (None, "pairs") else ():
         cases = pair_cases(path)
         encode_all(encoder, [t for case in cases for t in (case.asked, case.stored or "")], known)
         judged = pairs.judge_all(cases, known, verifier)
@@ -74,8 +74,9 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         rows = own_requests() if args.stream is None else read_requests(args.stream)
         texts = [text for text, _ in rows]
         vectors = stream_vectors(texts, encode_all(encoder, texts, known), encoder.dim)
-        settings = streams.Settings(args.seeds, args.audits)
-        result["streams"][name_of(args.stream)] = streams.measure(rows, vectors, settings)
+        settings = streams.Settings(args.seeds, args.audits, args.orders, args.only == "product")
+        told = streams.as_told(rows, known, encoder)
+        result["streams"][name_of(args.stream)] = streams.measure(rows, vectors, told, settings)
     encoder.close()
     return result
 
@@ -102,7 +103,7 @@ def show_pairs(name: str, result: dict[str, Any]) -> None:
 
 def show_stream(name: str, result: dict[str, Any]) -> None:
     """The table for people."""
-    for order in streams.ORDERS:
+    for order in (order for order in streams.ORDERS if order in result):
         one = result[order]
         print(
             f"\n{name}, {order}: {result['requests']} requests, empty cache, "
@@ -130,7 +131,7 @@ def write(result: dict[str, Any], folder: Path) -> None:
     for name, found in result["pairs"].items():
         plot_pairs(found, folder / f"quality_pairs_{name}.png", f"Pairs: {name}")
     for name, found in result["streams"].items():
-        for order in streams.ORDERS:
+        for order in (order for order in streams.ORDERS if order in found):
             path = folder / f"quality_stream_{name}_{order.replace(' ', '_')}.png"
             plot_streams(found[order], path, f"Stream: {name}, {order}")
 
@@ -138,13 +139,20 @@ def write(result: dict[str, Any], folder: Path) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
-    parser.add_argument("--only", choices=("pairs", "streams"), help="one of the two parts")
+    parser.add_argument("--only", choices=("pairs", "streams", "product"), help="one part")
     parser.add_argument(
         "--data", type=Path, nargs="+", default=[OWN_DATA], help="files or folders of pairs"
     )
     parser.add_argument("--stream", type=Path, help="JSON lines of text and intent, or CLINC150")
     parser.add_argument("--seeds", type=int, default=5, help="shuffled orders")
     parser.add_argument("--audits", type=float, default=0.2, help="share of our hits checked")
+    parser.add_argument(
+        "--orders",
+        nargs="+",
+        choices=streams.ORDERS,
+        default=list(streams.ORDERS),
+        help="of requests",
+    )
     parser.add_argument("--out", type=Path, help="folder for the plots (PNG) and result (JSON)")
     args = parser.parse_args(argv)
     if not 0 < args.audits <= 1 or args.seeds < 1:

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-SHOWN = ("GPTCache 0.8", "GPTCache 0.9", "vCache 2%", "ours 2% a request", "pooled 2% a request")
+SHOWN = (
+    "GPTCache 0.8",
+    "GPTCache 0.9",
+    "vCache 2%",
+    "ours 2% a request",
+    "pooled 2% a request",
+    "product 2% a request",
+    "product 2% r. learned",
+)
 
 
 def plot_streams(result: Mapping[str, Any], path: Path, title: str) -> None:
@@ -22,7 +30,7 @@ def plot_streams(result: Mapping[str, Any], path: Path, title: str) -> None:
         (both[0], "hits", "hits, share of requests"),
         (both[1], "wrong_per_request", "wrong answers, share of requests"),
     ):
-        for name in SHOWN:
+        for name in (name for name in SHOWN if name in curves):
             rows = curves[name]
             axes.plot([row["requests"] for row in rows], [row[field] for row in rows], label=name)
         axes.set_xlabel("requests")

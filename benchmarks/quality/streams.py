@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,14 @@ from benchmarks.quality.certified import Certified, Per, ThresholdOf
 from benchmarks.quality.certified import certified_threshold as pooled
 from benchmarks.quality.fixed import Exact, Static
 from benchmarks.quality.intents import Request, answer_numbers
+from benchmarks.quality.judged import Bound, Told, all_forms, play_judged
 from benchmarks.quality.product import library_threshold
 from benchmarks.quality.rates import best_below
 from benchmarks.quality.stream import Ints, Policy, Requests, play
 from benchmarks.quality.vcache import VCache
+from semcache.embedding import SentenceEncoder
 from semcache.gptcache.threshold import cosine_threshold
-from semcache.interfaces import Vector
+from semcache.interfaces import Encoded, Vector
 
 GPTCACHE = (0.8, 0.9, 0.95)
 SWEPT = tuple(round(0.6 + 0.025 * step, 3) for step in range(16))
@@ -40,6 +42,19 @@ class Settings:
     seeds: int
     audits: float
     orders: Sequence[str] = ORDERS
+    only_product: bool = False
+
+
+def product(audits: float) -> dict[str, Bound]:
+    """The product's own path, by the name in the table; veto: as it comes."""
+    return {
+        "product 2% a request": Bound(0.02, "request", audits),
+        "product 2% r. learned": Bound(0.02, "request", audits, "learned"),
+        "product 5% r. learned": Bound(0.05, "request", audits, "learned"),
+        "product 2% a hit": Bound(0.02, "hit", audits),
+        "product 5% h. learned": Bound(0.05, "hit", audits, "learned"),
+        "product 2% r. reworded": Bound(0.02, "request", audits, "learned", 3),
+    }
 
 
 def certified(delta: float, per: Per, audits: float, threshold_of: ThresholdOf) -> Make:
@@ -75,40 +90,69 @@ def as_requests(rows: Sequence[Request], vectors: dict[str, Vector]) -> Requests
     )
 
 
+def as_told(rows: Sequence[Request], encoded: dict[str, Encoded], encoder: SentenceEncoder) -> Told:
+    """The same stream for the product's path."""
+    answers = np.array(answer_numbers(intent for _, intent in rows), dtype=np.int64)
+    forms = all_forms(answers)
+    said: dict[str, Vector] = {}
+    for begin in range(0, len(forms), 64):
+        part = forms[begin : begin + 64]
+        for text, one in zip(part, encoder.encode(part), strict=True):
+            if one.vector is not None:
+                said[text] = one.vector
+    return Told([text for text, _ in rows], encoded, answers, encoder.fingerprint, said)
+
+
 def measure(
-    rows: Sequence[Request], vectors: dict[str, Vector], settings: Settings
+    rows: Sequence[Request], vectors: dict[str, Vector], told: Told, settings: Settings
 ) -> dict[str, Any]:
     """Means over seeds, and the best static threshold in hindsight."""
     requests = as_requests(rows, vectors)
     result: dict[str, Any] = {"requests": len(rows), "seeds": settings.seeds}
     for order in settings.orders:
-        result[order] = _in_order(requests, order, settings)
+        result[order] = _in_order(requests, told, order, settings)
     return result
 
 
-def _in_order(requests: Requests, order: str, settings: Settings) -> dict[str, Any]:
+def _in_order(requests: Requests, told: Told, order: str, settings: Settings) -> dict[str, Any]:
     seeds = range(1 if order == "in blocks" else settings.seeds)
-    makers = policies(settings.audits)
+    makers = {} if settings.only_product else policies(settings.audits)
+    bounds = product(settings.audits)
+    certificates: dict[str, list[str]] = {}
     swept: dict[str, Make] = {f"static {c}": lambda _, c=c: Static(c) for c in SWEPT}  # type: ignore[misc]
-    runs: dict[str, list[Summary]] = {name: [] for name in (*makers, *swept)}
+    runs: dict[str, list[Summary]] = {name: [] for name in (*makers, *bounds, *swept)}
     curves: dict[str, list[Summary]] = {}
     progress = tqdm(total=len(seeds) * len(runs), desc=order, disable=None, unit="run")
     for seed in seeds:
-        ordered = requests.ordered(arrange(requests.answers, order, np.random.default_rng(seed)))
+        rows_at = arrange(requests.answers, order, np.random.default_rng(seed))
+        ordered = requests.ordered(rows_at)
         for name, make in {**makers, **swept}.items():
             trace = play(make(np.random.default_rng(seed)), ordered)
             runs[name].append(trace.summary())
             if seed == 0 and name in makers:
                 curves[name] = trace.over_time(POINTS)
             progress.update()
+        mine = _ordered(told, rows_at)
+        for name, bound in bounds.items():
+            trace, said = play_judged(mine, bound, seed)
+            runs[name].append(trace.summary())
+            if seed == 0:
+                curves[name], certificates[name] = trace.over_time(POINTS), said
+            progress.update()
     progress.close()
     rows = {name: averaged(found) for name, found in runs.items()}
     return {
-        "policies": {name: rows[name] for name in makers},
+        "policies": {name: rows[name] for name in (*makers, *bounds)},
         "static": {name: rows[name] for name in swept},
         "static_in_hindsight": in_hindsight([rows[name] for name in swept]),
         "over_time": curves,
+        "certificates": certificates,
     }
+
+
+def _ordered(told: Told, rows: Ints) -> Told:
+    texts = [told.texts[at] for at in rows.tolist()]
+    return replace(told, texts=texts, answers=told.answers[rows])
 
 
 def arrange(answers: Ints, order: str, rng: np.random.Generator) -> Ints:

@@ -39,7 +39,7 @@ Refusal: TypeAlias = Callable[[tuple[str, ...], str, str], tuple[str, str] | Non
 
 UNCERTIFIED, BELOW, SERVED = "uncertified", "below_certified", "certified"
 _SHARES: Mapping[str, float] = {"exact-only": 1.0, "packaged": 1.0}
-_FIRST_LESSON = 3  # times the labels that a certificate needs
+_FIRST_LESSON = 1.5  # times the labels that a certificate needs
 _KEPT = (adaptive.COSINE, adaptive.PROBABILITY, adaptive.MARGIN, adaptive.SHARE, adaptive.VETOED)
 
 
@@ -87,7 +87,7 @@ class CertifiedJudge:
         self._guarding = guarding or Guarding()
         self._lock = threading.Lock()
         taught = self._guarding.names if self._guarding.learned else ()
-        self._lessons = Lessons(_FIRST_LESSON * clean_labels(terms, terms.alpha), taught)
+        self._lessons = Lessons(int(_FIRST_LESSON * clean_labels(terms, terms.alpha)), taught)
         self._in_force = InForce(Scorer(), live.certificate)
         if ledger is not None:
             for record in ledger.recent(WINDOW, live.known_since):

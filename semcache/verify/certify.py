@@ -5,9 +5,8 @@ fixed grid of scores, from strict to loose: the first threshold that fails ends 
 request: the same with every labelled request as a trial, or, where no confidence is asked for,
 conformal risk control (arXiv 2208.02814), which bounds the mean over draws of labels.
 
-A threshold is tested only where clean labels could pass; that choice looks at scores, never at
-what was wrong. The guarantee needs labels from the traffic that will be served, and that a lower
-score is not more often right than a higher one.
+A threshold is tested only where clean labels could pass; that choice looks at scores alone. The
+guarantee needs labels from the traffic that will be served, and lower scores less often right.
 """
 
 from __future__ import annotations
@@ -31,7 +30,8 @@ SLICE_LABELS = 300
 _STARTS = (1, 4, 16)
 _NEWEST = (2, 4)  # the newest half and quarter are looked at by themselves
 _LIKELY = 0.3
-_MANY_WRONG = 64  # beyond, counting what is missing is no longer worth its time
+_BORNE = 2  # wrong labels that a quarter must be large enough to bear: one alone is no rise
+_MANY_WRONG = 64  # beyond, nobody counts what is missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +133,9 @@ class Certificate:
 def certify(labels: Sequence[Label], terms: Terms, now: float) -> Certificate:
     """Certify the loosest threshold on labels of recent traffic, in any order but for time.
 
-    The threshold must pass on all labels, and the newest half and quarter of them must make it
-    likely (p = 0.3), so that a rise is seen; one stricter than a valid one is valid. A slice of
-    SLICE_LABELS labels has its own, the rest share one. Labels of the package count only where the
-    others are too few for any certificate.
+    The threshold must pass on all labels; the newest half, and the newest quarter where it is not
+    too small, must make it likely (p = 0.3), so that a rise is seen. A slice of SLICE_LABELS labels
+    has its own, the rest share one. Labels of the package count only where the others are too few.
     """
     used = _with_faults(labels)
     own = [label for label in used if label.source != "packaged"]
@@ -214,9 +213,11 @@ def _bound(labels: Sequence[Label], terms: Terms, alpha: float) -> Bound:
     at = _loosest(sample, terms, alpha)
     # Times that are all one say nothing of what is new.
     if at is not None and ordered[0].at < ordered[-1].at:
+        least = labels_needed(terms.max_wrong_rate, _LIKELY, _BORNE)
         for share in _NEWEST:
-            newer = _sample(ordered[-(len(ordered) // share) :])
-            at = None if at is None else _borne_out(newer, at, terms)
+            part = ordered[-(len(ordered) // share) :]
+            if at is not None and (share == _NEWEST[0] or len(part) >= least):
+                at = _borne_out(_sample(part), at, terms)
     fewest = clean_labels(terms, alpha) if terms.per == "hit" else 1
     if at is not None and sample.at[at] < fewest:
         at = None
