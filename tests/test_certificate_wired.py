@@ -97,7 +97,8 @@ def test_labels_a_certificate_hits_an_alarm_and_exact_only_again(world: World) -
         async with world.cache(packaged_calibration=False) as cache:
             first = await world.ask(cache, world.desk.questions[0])
             assert first.certificate.startswith("exact-only; needed=")
-            before, after = [], []
+            before: list[Reply] = []
+            after: list[Reply] = []
             for text in world.desk.questions[1:300]:
                 reply = await world.ask(cache, text)
                 (after if reply.certificate.startswith("certified") else before).append(reply)

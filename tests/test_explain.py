@@ -80,3 +80,11 @@ def test_a_bypass_says_whose_wish_it_was(reason: str, fwd: str) -> None:
 
 def test_quoted_strings_are_escaped_ascii() -> None:
     assert quoted('a"b\\c\nü') == '"a\\"b\\\\c??"'
+
+
+def test_a_certificate_is_said_on_every_reply_and_only_where_there_is_one() -> None:
+    plan = Plan(REQUEST, NONE, Admission(True, True), ScriptedAnswerer(), KEY)
+    for decision in (Hit(entry(), "exact", 1.0, 1.0, "exact"), Miss("unknown"), Bypass("x")):
+        said = Reply(plan, Decided(decision), certificate="exact-only; needed=28")
+        assert (b"x-semcache-certificate", b"exact-only; needed=28") in reply_headers(said, 1000.0)
+        assert "x-semcache-certificate" not in headers(decision)

@@ -51,8 +51,7 @@ def product(audits: float) -> dict[str, Bound]:
         "product 2% a request": Bound(0.02, "request", audits),
         "product 2% r. learned": Bound(0.02, "request", audits, "learned"),
         "product 5% r. learned": Bound(0.05, "request", audits, "learned"),
-        "product 2% a hit": Bound(0.02, "hit", audits),
-        "product 5% h. learned": Bound(0.05, "hit", audits, "learned"),
+        "product 2% h. learned": Bound(0.02, "hit", audits, "learned"),
         "product 2% r. reworded": Bound(0.02, "request", audits, "learned", 3),
     }
 

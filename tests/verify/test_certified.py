@@ -83,7 +83,7 @@ def test_nothing_is_served_until_labels_are_enough(tmp_path: Path) -> None:
     judge = opened(tmp_path)
     [first] = look(judge)
     assert (first.served, first.reason) == (False, "uncertified")
-    assert judge.header().startswith("exact-only; needed=34;")
+    assert judge.header().startswith("exact-only; needed=28;")
     feed(judge, 60)
     [later] = look(judge)
     assert (later.served, later.reason, later.score) == (True, "certified", 0.9)
