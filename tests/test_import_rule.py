@@ -35,7 +35,7 @@ LAYERS: tuple[frozenset[str], ...] = (
 )
 ADAPTERS = frozenset({"store", "embedding", "cag", "gptcache", "upstream", "endpoint", "verify"})
 ONE_ADAPTER = {"endpoint": "upstream"}  # two files of one adapter
-ABOVE = frozenset({"config", "assembly", "client", "cli", "__init__"})
+ABOVE = frozenset({"config", "assembly", "client", "cli", "commands", "calibrate", "__init__"})
 
 HOMES = {
     "gptcache": {"gptcache"},
