@@ -35,6 +35,7 @@ WAITING_AT_MOST = 256
 OWED_AT_MOST = 1_000
 _OWED_IS_MUCH = 20  # beyond, misses are not drawn either: hits must not be the rarer ones
 _GROWTH_EVERY = 64
+_NOTHING_NEAR = frozenset({"no neighbour", "below threshold"})
 
 
 class Checks:
@@ -86,10 +87,14 @@ class Checks:
         if self._stored >= _GROWTH_EVERY:
             self._stored = 0
             self._call(self._grown)
-        if not isinstance(miss, Miss) or miss.judged is None:
+        if not isinstance(miss, Miss):
+            return
+        if miss.judged is None:
+            if miss.reason in _NOTHING_NEAR and not self._owes_much():
+                self._call(partial(self._supervisor.passed, plan.key.question or ""))
             return
         weight = self._supervisor.audit(miss.judged) or 0.0
-        if len(self._owed) >= _OWED_IS_MUCH:
+        if self._owes_much():
             weight = 0.0
         fresh = collect(chunks)
         self._call(partial(self._learning.shadow, plan, decided, miss.judged, weight, fresh))
@@ -217,6 +222,9 @@ class Checks:
         with self._lock:
             self._running -= 1
         self._owe(weight)
+
+    def _owes_much(self) -> bool:
+        return len(self._owed) >= _OWED_IS_MUCH
 
     def _owe(self, weight: float) -> None:
         with self._lock:

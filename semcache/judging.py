@@ -125,6 +125,10 @@ class Supervisor(Protocol):
         """Take a label: whether the judged answer was wrong. Durable when this returns."""
         ...
 
+    def passed(self, question: str) -> None:
+        """Told of a lookup that found nothing to judge: a request without a wrong answer."""
+        ...
+
     def grown(self, entries: int) -> None:
         """Told now and then how many entries the store has."""
         ...

@@ -35,6 +35,7 @@ class Watch:
         self.weight: float | None = 1.0
         self.labels: list[tuple[str, float, bool, LabelSource]] = []
         self.entries = 0
+        self.nothing: list[str] = []
         self.broken = False
 
     def audit(self, judged: Judged) -> float | None:
@@ -47,6 +48,9 @@ class Watch:
         if self.broken:
             raise RuntimeError("no label")
         self.labels.append((judged.question, weight, wrong, source))
+
+    def passed(self, question: str) -> None:
+        self.nothing.append(question)
 
     def grown(self, entries: int) -> None:
         self.entries = entries
@@ -132,7 +136,9 @@ def test_a_miss_tells_whether_the_stored_answer_would_have_been_right(world: Wor
     async def test() -> None:
         async with world.cache() as cache:
             await world.ask(cache, HEIGHT)
+            await world.ask(cache, "Which flour is best for bread?")
             assert world.watch.labels == []
+            assert world.watch.nothing == [HEIGHT, "Which flour is best for bread?"]
             await world.ask(cache, HEIGHT_TOO)
             assert world.watch.labels == [(HEIGHT, 1.0, False, "shadow")]
             world.watch.weight = None

@@ -203,6 +203,8 @@ def _settle(
         weight = judge.audit(judged) or 0.0
         if _label(told, judge, judged, fresh, weight, "shadow"):
             completion = judged.entry.completion
+    else:
+        judge.passed(text)
     cache.store(text, fresh, completion)
 
 

@@ -39,6 +39,7 @@ Refusal: TypeAlias = Callable[[tuple[str, ...], str, str], tuple[str, str] | Non
 
 UNCERTIFIED, BELOW, SERVED = "uncertified", "below_certified", "certified"
 _SHARES: Mapping[str, float] = {"exact-only": 1.0, "packaged": 1.0}
+_NOTHING = orjson.dumps({adaptive.VETOED: 1.0}).decode()
 _FIRST_LESSON = 1.5  # times the labels that a certificate needs
 _KEPT = (adaptive.COSINE, adaptive.PROBABILITY, adaptive.MARGIN, adaptive.SHARE, adaptive.VETOED)
 
@@ -79,6 +80,7 @@ class CertifiedJudge:
         `random` returns a number in 0..1; `audit_share` (0..1] is the share of lookups drawn.
         """
         self._verifier = verifier
+        self._terms = terms
         self._live = live
         self._clock = clock
         self._random = random
@@ -156,6 +158,9 @@ class CertifiedJudge:
 
     def audit(self, judged: Judged) -> float | None:
         """The label's weight where this lookup is drawn, else None."""
+        return self._drawn()
+
+    def _drawn(self) -> float | None:
         share = max(self._share, _SHARES.get(self._in_force.certificate.state, 0.0))
         return 1.0 / share if self._random() < share else None
 
@@ -169,10 +174,27 @@ class CertifiedJudge:
         A weight of 0 is that of a lookup that was not drawn: it does not certify.
         """
         try:
-            with self._lock:
-                self._take(judged, weight, wrong, source)
+            record = self._labelled(judged, weight, wrong, source)
         except Exception:
             _LOG.exception("a label was lost")
+        else:
+            self._record(record)
+
+    def _record(self, record: Record) -> None:
+        try:
+            with self._lock:
+                self._put_in_force(self._in_force.scorer, self._live.add(record))
+                self._lessons.add(record)
+                self._learn()
+        except Exception:
+            _LOG.exception("a label was lost")
+
+    def passed(self, question: str) -> None:
+        """A trial of a bound per request that no threshold makes wrong; drawn as the others."""
+        if self._terms.per == "hit" or self._drawn() is None:
+            return
+        nothing = Label(0.0, False, at=self._clock(), slice=slice_of(question), source="shadow")
+        self._record(Record(nothing, features=_NOTHING))
 
     def grown(self, entries: int) -> None:
         """A store that has doubled needs a new certificate."""
@@ -212,7 +234,7 @@ class CertifiedJudge:
 
     # ----------------------------------------------------------------------------------- labels
 
-    def _take(self, judged: Judged, weight: float, wrong: bool, source: LabelSource) -> None:
+    def _labelled(self, judged: Judged, weight: float, wrong: bool, source: LabelSource) -> Record:
         kept = {name: judged.features[name] for name in _KEPT if name in judged.features}
         guard = adaptive.guard_of(judged.features)
         if guard is not None:
@@ -227,10 +249,7 @@ class CertifiedJudge:
             source=source,
         )
         remark = None if weight else NOT_DRAWN
-        record = Record(label, judged.entry.id, orjson.dumps(kept).decode(), remark=remark)
-        self._put_in_force(self._in_force.scorer, self._live.add(record))
-        self._lessons.add(record)
-        self._learn()
+        return Record(label, judged.entry.id, orjson.dumps(kept).decode(), remark=remark)
 
     def _learn(self) -> None:
         """Take a new score, unless it would serve nothing where the old one serves."""

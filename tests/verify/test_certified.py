@@ -146,6 +146,18 @@ def test_all_lookups_are_drawn_until_own_labels_certify_then_a_share(tmp_path: P
     judge.close()
 
 
+def test_a_lookup_without_a_candidate_is_a_trial_of_a_bound_per_request_only(
+    tmp_path: Path,
+) -> None:
+    for per, labels in (("request", 30), ("hit", 0)):
+        judge = opened(tmp_path / per, per=per)  # type: ignore[arg-type]
+        for _ in range(30):
+            judge.passed("How tall are 3 of them?")
+        assert judge.status()["labels"] == labels
+        assert not look(judge)[0].served
+        judge.close()
+
+
 def test_what_was_not_drawn_does_not_certify(tmp_path: Path) -> None:
     judge = opened(tmp_path)
     for _ in range(200):
