@@ -44,7 +44,7 @@ class Decisions:
         self._most = most
         self._prefix = secrets.token_hex(8)
         self._numbers = count()
-        self._served: dict[int, Served] = {}
+        self._served: dict[int, tuple[str, int, str] | Served] = {}  # plain ones of exact hits
         self._verdicts: dict[int, str] = {}
         self._fresh: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._lock = threading.Lock()
@@ -52,17 +52,26 @@ class Decisions:
     def note(self, key: RequestKey, hit: Hit) -> str:
         """Keep a hit; returns its id."""
         number = next(self._numbers) & 0xFFFFFFFF
-        self._served[number] = _served(key, hit)
+        entry = hit.entry
+        if hit.tier == "exact":
+            self._served[number] = (key.scope.tenant, entry.id, entry.key)
+        else:
+            self._served[number] = _semantic(key, hit)
         gone = number - self._most
         if gone >= 0:
             self._served.pop(gone, None)
-            self._verdicts.pop(gone, None)
+            if self._verdicts:
+                self._verdicts.pop(gone, None)
         return f"{self._prefix}{number:08x}"
 
     def find(self, name: str) -> Served | None:
         """What was served under a decision's id, or under the id of its response."""
         number = self._number(name)
-        return None if number is None else self._served.get(number)
+        found = None if number is None else self._served.get(number)
+        if found is None or isinstance(found, Served):
+            return found
+        tenant, entry_id, entry_key = found
+        return Served(tenant, "exact", entry_id, entry_key)
 
     def stored(self, tenant: str, response: str, entry_key: str) -> None:
         """A fresh answer with this response id was stored under an exact key."""
@@ -101,10 +110,8 @@ class Decisions:
             return None
 
 
-def _served(key: RequestKey, hit: Hit) -> Served:
+def _semantic(key: RequestKey, hit: Hit) -> Served:
     entry, judged = hit.entry, hit.judged
-    if hit.tier == "exact":
-        return Served(key.scope.tenant, "exact", entry.id, entry.key)
     if judged is not None:  # the answer itself may be large, and is in the store
         judged = replace(judged, entry=replace(judged.entry, completion=_NOTHING))
     stored = entry.question if judged is None else judged.question

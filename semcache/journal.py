@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS feedback (
 """
 _ADD = "INSERT INTO feedback VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PAIRS = "SELECT asked, entry_key FROM feedback WHERE verdict = 'wrong' AND asked NOT NULL"
+_VERSION = "PRAGMA data_version"
 _ALL = "SELECT at, tenant, entry_id, entry_key, verdict, asked, stored, comment FROM feedback"
 
 
@@ -100,8 +101,13 @@ class Journal:
 
         Sees what other processes wrote. Raises StoreError.
         """
-        with self._at_work():
-            if self._version() != self._seen:
+        try:  # on every semantic lookup, so without `_at_work`
+            with self._lock:
+                seen = self._seen == self._db.execute(_VERSION).fetchone()[0]
+        except sqlite3.Error as error:
+            raise StoreError("The feedback failed; check the disk.") from error
+        if not seen:
+            with self._at_work():
                 self._read()
         return self._wrong.get(asked, ())
 
@@ -131,7 +137,7 @@ class Journal:
         self._wrong = wrong
 
     def _version(self) -> int:
-        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+        return int(self._db.execute(_VERSION).fetchone()[0])
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:

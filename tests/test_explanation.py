@@ -57,17 +57,25 @@ async def stored(cache: SemCache, answerer: ScriptedAnswerer, *questions: str) -
         reply.close()
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["guards", "verifier"])
+TRUST = {
+    "guards": {"verifier": False},
+    "verifier": {"verifier": True},
+    "certified": {"max_wrong_rate": 0.2, "confidence": 0.5},
+}
+
+
+@pytest.fixture(scope="module", params=TRUST)
 def cache(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[SemCache]:
     folder = tmp_path_factory.mktemp("store")
     values = {
         "storage_config": {"data_dir": str(folder)},
         "engines": [],
-        "trust": {"verifier": request.param},
+        "trust": TRUST[request.param],
     }
     made = build(Config.from_mapping(values)).cache
     answerer = ScriptedAnswerer()
     made.answerers = (answerer,)
+    made.checks = None  # what it learns in the background would change the next decision
     asyncio.run(stored(made, answerer, *STORED))
     wrong = made.get(request_of(ASKED[5]))
     if wrong.decision_id:
@@ -105,7 +113,9 @@ def test_the_explained_decision_is_the_one_that_is_made(cache: SemCache) -> None
             seen.add((type(decision), getattr(decision, "tier", decision.reason.split("=")[0])))
     kinds = {kind for kind, _ in seen}
     assert kinds == {Hit, Miss, Bypass}
-    assert {(Hit, "exact"), (Hit, "semantic"), (Miss, "guard")} <= seen
+    assert {(Hit, "exact"), (Miss, "guard")} <= seen
+    if cache.supervisor is None:
+        assert (Hit, "semantic") in seen
 
 
 def test_candidates_are_explained_one_by_one(cache: SemCache) -> None:
@@ -118,8 +128,11 @@ def test_candidates_are_explained_one_by_one(cache: SemCache) -> None:
     numbers = next(veto for veto in nearest["guards"] if veto["guard"] == "numbers")
     assert numbers["on"]
     assert "500" in numbers["reason"]
-    assert nearest["refused"] == told["decision"]["reason"]
     verdict = nearest["verifier"]
+    if cache.supervisor is not None:  # it asks the guards itself
+        assert (nearest["refused"], verdict["alone"]) == (None, False)
+        return
+    assert nearest["refused"] == told["decision"]["reason"]
     if cache.layers.verifier is None:
         assert verdict is None
     else:
@@ -130,7 +143,8 @@ def test_candidates_are_explained_one_by_one(cache: SemCache) -> None:
 
 def test_the_verifiers_score_is_that_of_the_decision(cache: SemCache) -> None:
     if cache.layers.verifier is None:
-        pytest.skip("no verifier")
+        assert explain(cache.layers, cache.plan(request(ASKED[9]), ONLY_IF_CACHED))["candidates"]
+        return
     compared = 0
     for text in ASKED:
         told = explain(cache.layers, cache.plan(request(text), ONLY_IF_CACHED))
@@ -144,6 +158,8 @@ def test_the_verifiers_score_is_that_of_the_decision(cache: SemCache) -> None:
 
 def test_what_was_called_wrong_is_shown_as_refuted(cache: SemCache) -> None:
     # The verifier does not let every paraphrase through.
+    if cache.supervisor is not None:
+        return
     question, near = (
         "How do I reset the password of my work laptop?",
         "How can I reset my work laptop's password?",
