@@ -41,7 +41,8 @@ def read_cases(path: Path) -> list[Case]:
     """All cases of a file, or of every data file in a folder. Raises ValueError, naming the row."""
     if path.is_dir():
         files = sorted(p for p in path.iterdir() if p.suffix in {".tsv", ".json", ".jsonl", ".gz"})
-        return [case for file in files for case in read_cases(file)]
+        alone = [file for file in files if file.stem != "conversations"]  # not single questions
+        return [case for file in alone for case in read_cases(file)]
     rows = _rows(path)
     return [_case(row, f"{path.name}, row {at}", path) for at, row in enumerate(rows, start=1)]
 
