@@ -11,42 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from benchmarks.training.network import Batch, Network, batch_of
 from semcache.sketch import Sketch
 from semcache.verify.alignment import FORMAT
-from semcache.verify.weight_file import sealed
+from semcache.verify.weight_file import pack, sealed
 
-RANK, WIDTH, HIDDEN = 48, 32, 16
-_BATCH, _RATE = 256, 4e-3
+_BATCH, _RATE = 256, 3e-3
 
-Example: TypeAlias = tuple[Sketch, Sketch, bool, float]
-"""The two questions, whether they share an answer, and the weight of the pair."""
-
-
-class _Network(nn.Module):
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.projection = nn.Linear(dim, RANK, bias=False)
-        self.sharpness = nn.Parameter(torch.tensor(6.0 / RANK**0.5))
-        self.compare = nn.Linear(3 * RANK, WIDTH)
-        self.hidden = nn.Linear(2 * WIDTH, HIDDEN)
-        self.output = nn.Linear(HIDDEN, 1)
-        self.drop = nn.Dropout(0.15)
-        nn.init.normal_(self.projection.weight, 0, RANK**-0.5)
-
-    def forward(self, ours: Tensor, theirs: Tensor, mask: Tensor, other: Tensor) -> Tensor:
-        a, b = self.projection(ours), self.projection(theirs)
-        met = (a @ b.transpose(1, 2)) * self.sharpness
-        both = self._side(a, b, met, mask, other)
-        both = both + self._side(b, a, met.transpose(1, 2), other, mask)
-        logits: Tensor = self.output(torch.tanh(self.hidden(self.drop(both))))
-        return logits[:, 0]
-
-    def _side(self, a: Tensor, b: Tensor, met: Tensor, mask: Tensor, other: Tensor) -> Tensor:
-        found = torch.softmax(met.masked_fill(~other[:, None, :], -1e4), -1) @ b
-        joined = torch.cat([a, (a - found).abs(), a * found], -1)
-        seen = torch.relu(self.compare(self.drop(joined))) * mask[..., None]
-        mean = seen.sum(1) / mask.sum(1, keepdim=True)
-        return torch.cat([mean, seen.amax(1)], -1)
+Example: TypeAlias = tuple[Sketch, Sketch, float, bool, float]
+"""The two questions, their cosine, whether they share an answer, and the weight of the pair."""
 
 
 def train_alignment(examples: Sequence[Example], epochs: int, seed: int) -> str:
@@ -54,18 +27,20 @@ def train_alignment(examples: Sequence[Example], epochs: int, seed: int) -> str:
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    network = _Network(examples[0][0].rows.shape[1])
-    optimizer = torch.optim.AdamW(network.parameters(), _RATE / 2, weight_decay=0.01)
+    network = Network(examples[0][0].rows.shape[1])
+    optimizer = torch.optim.AdamW(network.parameters(), _RATE / 2, weight_decay=0.02)
     steps = epochs * -(-len(examples) // _BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, _RATE, total_steps=steps, pct_start=0.15
+    )
     network.train()
     with tqdm(total=steps, desc="alignment", disable=None, leave=False) as bar:
         for _ in range(epochs):
-            for batch in _batches(examples, rng):
-                _step(network, optimizer, batch)
+            for part in _batches(examples, rng):
+                _step(network, optimizer, part)
                 schedule.step()
                 bar.update()
-    return _written(network)
+    return written(network)
 
 
 def _batches(examples: Sequence[Example], rng: np.random.Generator) -> list[list[Example]]:
@@ -76,44 +51,66 @@ def _batches(examples: Sequence[Example], rng: np.random.Generator) -> list[list
     return [[examples[at] for at in order[begin : begin + _BATCH]] for begin in starts]
 
 
-def _step(network: _Network, optimizer: torch.optim.Optimizer, batch: Sequence[Example]) -> None:
-    ours, mask = _padded([one[0] for one in batch])
-    theirs, other = _padded([one[1] for one in batch])
-    same = torch.tensor([float(one[2]) for one in batch])
-    weight = torch.tensor([one[3] for one in batch])
-    logits = network(ours, theirs, mask, other)
-    loss = nn.functional.binary_cross_entropy_with_logits(logits, same, reduction="none")
+def _step(network: Network, optimizer: torch.optim.Optimizer, part: Sequence[Example]) -> None:
+    batch: Batch = batch_of([one[:3] for one in part])
+    same = torch.tensor([float(one[3]) for one in part])
+    weight = torch.tensor([one[4] for one in part])
+    loss = nn.functional.binary_cross_entropy_with_logits(network(batch), same, reduction="none")
     optimizer.zero_grad()
     (loss * weight).mean().backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimizer.step()
 
 
-def _padded(sketches: Sequence[Sketch]) -> tuple[Tensor, Tensor]:
-    longest = max(len(one.ids) for one in sketches)
-    rows = np.zeros((len(sketches), longest, sketches[0].rows.shape[1]), dtype=np.float32)
-    mask = np.zeros(rows.shape[:2], dtype=bool)
-    for at, one in enumerate(sketches):
-        rows[at, : len(one.ids)] = one.vectors()
-        mask[at, : len(one.ids)] = True
-    return torch.from_numpy(rows), torch.from_numpy(mask)
-
-
-def _written(network: _Network) -> str:
-    state: dict[str, NDArray[Any]] = {
-        name: value.detach().numpy() for name, value in network.state_dict().items()
-    }
+def written(network: Network) -> str:
+    """The weight file's text. What normalisation learned goes into the kernels after it."""
     data: dict[str, Any] = {
         "format": FORMAT,
-        "dim": state["projection.weight"].shape[1],
-        "rank": RANK,
-        "sharpness": round(float(state["sharpness"]), 6),
-        "projection": rounded(state["projection.weight"].T),
+        "dim": network.vectors.in_features,
+        "width": network.vectors.out_features,
+        "hidden": network.hidden.out_features,
+        "inward": _dense(
+            torch.cat([network.vectors.weight, network.about.weight], 1),
+            network.vectors.bias + network.about.bias,
+        ),
+        "blocks": [_block(block) for block in network.blocks],
+        "scale": rounded(_array(network.last.weight)),
+        "shift": rounded(_array(network.last.bias)),
+        "pooled": _dense(network.hidden.weight, network.hidden.bias + network.pairs.bias),
+        "pairs": pack(_array(network.pairs.weight.T)),
+        "output": _dense(network.output.weight, network.output.bias),
     }
-    for layer in ("compare", "hidden", "output"):
-        data[layer] = rounded(state[f"{layer}.weight"].T)
-        data[f"{layer}_bias"] = rounded(state[f"{layer}.bias"])
     return sealed(data)
+
+
+def _block(block: Any) -> dict[str, Any]:
+    width = block.inward.in_features
+    weight, bias = _after(block.first, block.inward)
+    scale = torch.ones(3 * width)
+    scale[:width] = (width // len(block.alike)) ** -0.5
+    near = torch.cat([block.near, block.across[:, None]], 1)
+    return {
+        "inward": _dense(weight * scale[:, None], bias * scale),
+        "outward": _dense(block.outward.weight, block.outward.bias),
+        "up": _dense(*_after(block.second, block.up)),
+        "down": _dense(block.down.weight, block.down.bias),
+        "near": rounded(_array(near)),
+        "alike": rounded(_array(block.alike)),
+        "equal": rounded(_array(block.equal)),
+    }
+
+
+def _after(norm: nn.LayerNorm, dense: nn.Linear) -> tuple[Tensor, Tensor]:
+    return dense.weight * norm.weight, dense.bias + dense.weight @ norm.bias
+
+
+def _dense(weight: Tensor, bias: Tensor) -> dict[str, Any]:
+    return {"kernel": pack(_array(weight.T)), "bias": rounded(_array(bias))}
+
+
+def _array(values: Tensor) -> NDArray[Any]:
+    found: NDArray[Any] = values.detach().numpy()
+    return found
 
 
 def rounded(values: NDArray[Any]) -> Any:

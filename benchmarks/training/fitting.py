@@ -76,14 +76,6 @@ def boosted(rows: Rows, rounds: int, leaves: int, seed: int) -> dict[str, Any]:
     return _trees(trees, float(np.ravel(model._baseline_prediction)[0]))
 
 
-def one_input(names: Sequence[str], name: str, mean: Floats, scale: Floats) -> dict[str, Any]:
-    """A member that hands one feature on as it is: a log odds that another model gave."""
-    at = list(names).index(name)
-    kernel = np.zeros((len(names), 1))
-    kernel[at] = scale[at]
-    return _layers([kernel], [np.array([mean[at]])])
-
-
 def head_data(
     names: Sequence[str],
     scales: tuple[Floats, Floats],

@@ -11,12 +11,15 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
+from benchmarks.training.frames import Frames
 from benchmarks.training.pairs import Pair
 from benchmarks.training.phrasings import Phraser
+from benchmarks.training.reworded import reworded
 from benchmarks.training.swaps import Swapper
 from benchmarks.training.templates import Templates
 
 _MAX_CHARS = 160
+_LONG = 9  # words
 
 
 class Generator:
@@ -31,9 +34,11 @@ class Generator:
         self._phraser = Phraser(self._rng, held_out=held_out)
         self._swapper = Swapper(self._rng, self._questions, held_out=held_out)
         self._templates = Templates(self._rng, held_out=held_out)
+        self._frames = Frames(self._rng, held_out=held_out)
+        self._reworded = list(reworded(self._rng, held_out=held_out))
 
     def pairs(self, count: int) -> list[Pair]:
-        """About `count` pairs: a third from templates, the others from ordinary questions."""
+        """About `count` pairs: a quarter from templates, the others from ordinary questions."""
         made: dict[tuple[str, str], Pair] = {}
         third = count // 3
         for source in (
@@ -41,6 +46,9 @@ class Generator:
             self._around(self._sample(third)),
             self._across(third // 2),
             self._around(list(self._templates.questions(third // 2))),
+            self._varied(self._frames.pairs(third // 2)),
+            self._exchanged(third // 3),
+            self._reworded,
         ):
             for pair in source:
                 if pair.asked != pair.answered:
@@ -69,6 +77,20 @@ class Generator:
             swapped = self._swapper.any_of(pair.answered)
             if swapped is not None:
                 yield self._turned(Pair(pair.asked, swapped[0], False, f"{swapped[1]} far"))
+
+    def _exchanged(self, count: int) -> Iterator[Pair]:
+        """Long questions with two words exchanged, and with two joined by `and` or `or` turned."""
+        long = [text for text in self._questions if text.count(" ") >= _LONG]
+        for text in self._rng.sample(long, min(count, len(long))):
+            turned = self._phraser.turned(text)
+            if turned != text:
+                yield self._turned(Pair(text, turned, True, "joined words turned"))
+            swapped = self._swapper.places(text)
+            if swapped is not None:
+                yield self._turned(self._maybe_varied(Pair(text, swapped, False, "places")))
+            fronted = self._phraser.fronted(text)
+            if fronted != text:
+                yield self._turned(Pair(text, fronted, True, "word_order"))
 
     def _varied(self, pairs: Iterator[Pair]) -> Iterator[Pair]:
         for pair in pairs:

@@ -20,6 +20,10 @@ _ARE_THE = re.compile(
 _FRONTED = re.compile(
     r"^(?P<rest>[A-Z][^?]+?) (?P<where>(?:in|on|for|using|with) [\w.+# ]{2,20})\?$"
 )
+_JOINED = re.compile(
+    r"\b(?P<lead>between|of|are|about|like|for) (?P<a>[A-Za-z]\w{3,})(?P<by> and | or )"
+    r"(?P<b>[A-Za-z]\w{3,})(?=[?,.]| (?:in|on|for|when|if|have|has|with)\b)"
+)
 _DO_FORMS = (
     "What is the best way to {do}?",
     "How can I {do}?",
@@ -170,6 +174,10 @@ class Phraser:
             return text
         where, rest = match["where"], match["rest"]
         return f"{where[:1].upper()}{where[1:]}, {rest[:1].lower()}{rest[1:]}?"
+
+    def turned(self, text: str) -> str:
+        """Cats and dogs becomes: dogs and cats."""
+        return _JOINED.sub(r"\g<lead> \g<b>\g<by>\g<a>", text, count=1)
 
     def keywords(self, text: str) -> str:
         """As typed into a search box; only for short questions."""

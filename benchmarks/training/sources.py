@@ -19,16 +19,16 @@ class Source:
     weight: float
 
 
-GENERATED = Source("generated", "ours, Apache-2.0; questions of the training part", 1.0, 0.7)
+GENERATED = Source("generated", "ours, Apache-2.0; questions of the training part", 1.0, 0.6)
 KNOWN: dict[str, Source] = {
     "qqp_pairs": Source(
         "qqp_pairs",
         "Quora Question Pairs, by way of GPTCache's benchmark file; Quora's terms of release",
         0.8,
-        0.5,
+        0.7,
     ),
     "pawsx_en_half": Source(
-        "pawsx_en_half", "PAWS-X, English: free for any purpose, with credit to Google", 0.6, 1.5
+        "pawsx_en_half", "PAWS-X, English: free for any purpose, with credit to Google", 0.6, 2.0
     ),
     "kmemo_near_miss": Source("kmemo_near_miss", "kmemo, Apache-2.0", 0.0, 0.0),
     "zh_afqmc_dev": Source("zh_afqmc_dev", "AFQMC (CLUE), for research", 0.0, 0.0),

@@ -15,6 +15,9 @@ from benchmarks.training import wordings, words
 
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.]*\d)")
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-zA-Z]+(?: [A-Z][a-zA-Z]+)*")
+_APART = 4  # letters between two words that change places: not neighbours
+_ANY_NAME = re.compile(r"(?<= )[A-Z][a-zA-Z]+(?: [A-Z][a-zA-Z]+)*")
+_JOINS = re.compile(r"\b(?:and|or|vs)\b|[,/&]|\bversus\b")
 _WORD = re.compile(r"[a-z]{4,}")
 _AUXILIARY = re.compile(
     r"\b(is|are|was|were|can|could|should|would|will|do|does|did|must|may)\b( (?:I|you|we|they|it"
@@ -133,6 +136,25 @@ class Swapper:
                 (a, b), (c, d) = match.span("a"), match.span("b")
                 return text[:a] + text[c:d] + text[b:c] + text[a:b] + text[d:]
         return None
+
+    def places(self, text: str) -> str | None:
+        """Two names, or else two content words that no `and` or `or` joins, change places."""
+        found = [match for match in _ANY_NAME.finditer(text) if match.start()]
+        if len(found) < 2:
+            found = [match for match in _WORD.finditer(text) if match[0] not in _FUNCTION]
+        pairs = [
+            (one, other)
+            for at, one in enumerate(found)
+            for other in found[at + 1 :]
+            if one[0] != other[0]
+            and other.start() - one.end() >= _APART
+            and not _JOINS.search(text, one.end(), other.start())
+        ]
+        if not pairs:
+            return None
+        one, other = self._rng.choice(pairs)
+        between = text[one.end() : other.start()]
+        return text[: one.start()] + other[0] + between + one[0] + text[other.end() :]
 
     def qualifier(self, text: str) -> str | None:
         """Ask for a special case."""

@@ -62,7 +62,7 @@ def table_of(pairs: Iterable[Pair], known: Known, alignment: Alignment, what: st
                 1.0,
                 *of_similarity(cosine),
                 *of_tokens(ours, theirs),
-                of_alignment(alignment, ours, theirs),
+                of_alignment(alignment, ours, [theirs], [cosine])[0],
                 *of_texts(pair.asked, pair.answered),
             ]
         )

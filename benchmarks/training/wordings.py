@@ -176,6 +176,187 @@ mobile|cell phone
 laptop|notebook computer
 maximum|max
 minimum|min
+acquire|obtain
+allow|permit
+allows|permits
+allows|enables
+alter|change
+appear|show up
+assistance|help
+attempt|try
+available|accessible
+avoid|prevent
+beginner|novice
+beneficial|useful
+brief|short
+calculate|compute
+call|phone
+catch|capture
+check|verify
+clever|smart
+collect|gather
+combine|merge
+complete|finish
+completely|entirely
+conceal|hide
+connect|link
+contains|includes
+correct|right
+correct|fix
+costly|expensive
+country|nation
+currently|at the moment
+customer|client
+customers|clients
+damaged|broken
+damage|harm
+dangerous|hazardous
+decide|determine
+decrease|reduce
+default|standard
+describe|outline
+destination|place to go
+determine|find out
+dish|meal
+display|screen
+download|fetch
+drug|medication
+duration|length
+earn|get paid
+easily|without trouble
+easy|simple
+employee|worker
+employees|staff
+employed|used
+end|finish
+ensure|make sure
+enough|sufficient
+entire|whole
+execute|run
+expand|enlarge
+fast|quickly
+fee|charge
+final|last
+folder|directory
+form|shape
+free|at no cost
+frequently|often
+function|work
+gather|collect
+give|provide
+gives|provides
+goal|objective
+grow|increase
+guide|manual
+handle|deal with
+happy|glad
+hard|difficult
+identify|recognise
+ill|unwell
+immediately|right away
+impact|effect
+in order to|to
+instead of|rather than
+issue|problem
+issues|problems
+journey|trip
+keep|retain
+large|huge
+lead to|cause
+leave|depart
+legal|lawful
+list|enumerate
+live|reside
+location|place
+main|primary
+maintain|keep up
+make|produce
+manage|handle
+many|numerous
+meaning|sense
+mobile phone|smartphone
+modify|alter
+money|cash
+necessary|essential
+necessary|required
+obtain|receive
+occur|take place
+often|regularly
+only|just
+operate|run
+option|choice
+parcel|package
+part|component
+particular|specific
+pay for|fund
+permit|let
+possible|feasible
+prepare|get ready
+prevent|stop
+previously|earlier
+process|procedure
+procedure|steps
+produce|create
+protect|safeguard
+provide|offer
+provides|supplies
+purchase|order
+quickly|rapidly
+receive|get
+recommend|suggest
+remain|stay
+remove|take out
+reply|respond
+request|ask for
+require|demand
+requires|calls for
+restore|bring back
+result|outcome
+retrieve|fetch
+return|give back
+select|pick
+separate|split
+set up|configure
+ship|deliver
+shop|store
+show|demonstrate
+shut down|turn off
+signs|symptoms
+similar|alike
+since|because
+specify|state
+speed up|accelerate
+stay|remain
+store|keep
+strategy|approach
+substitute|replacement
+suitable|appropriate
+supports|offers
+talk|speak
+task|job
+technique|method
+tell|inform
+terminate|end
+test|try out
+town|city
+transfer|move
+transform|convert
+trustworthy|reliable
+turn into|become
+typical|usual
+understand|comprehend
+unable|not able
+university|college
+usually|normally
+utilize|make use of
+various|several
+vehicle|car
+view|see
+wait|hold on
+weak|feeble
+whole|complete
+work|function
+write|compose
 information|info
 application|app
 """)

@@ -1,34 +1,103 @@
-"""A learned reading of two token matrices: what each token finds in the other question.
+"""A learned reading of two questions' tokens: a small transformer over both at once.
 
-Decomposable attention (Parikh et al. 2016, arXiv 1606.01933) on the encoder's token vectors,
-reduced to what a cache can pay for: a low-rank projection, soft alignment both ways, a comparison
-of each token with what it found there, mean and maximum over the tokens, and two small layers. Some
-24,000 weights. It sees which words were exchanged where features see only that some were.
+Two layers of self-attention over the encoder's token vectors of both questions, 64 wide, four
+heads. What a head attends to is biased by four things it could not learn from so little data: how
+far apart two tokens of one question stand (Shaw et al. 2018, arXiv 1803.02155), whether they are of
+the same question, their cosine, and whether they are the same word. So a token finds its
+counterpart, then compares what stands next to both: it sees which words were exchanged where
+features see only that some were. Symmetric in the two questions by construction: nothing says which
+of them came first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from semcache.verify.tokens import Tokens
-from semcache.verify.weight_file import Floats, array, read
+from semcache.verify.tokens import FUNCTION, RARITY, Tokens
+from semcache.verify.weight_file import Floats, array, packed, read
 
-FORMAT = "semcache alignment 1"
+FORMAT = "semcache alignment 2"
+ABOUT_TOKENS, ABOUT_PAIRS = 5, 4
+"""How many numbers go with each token (best cosine in the other question, whether its word stands
+there, the two multiplied; function word; rarity), and with each pair (cosine of the questions,
+tokens of the shorter, their ratio, share of tokens that stand in both)."""
+
+_NEVER, _TINY = np.float32(-1e4), np.float32(1e-5)
+
+Bools: TypeAlias = NDArray[np.bool_]
+Dense: TypeAlias = tuple[Floats, Floats]
+"""Kernel (inputs, outputs) and bias."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One layer; `near` (heads, 2 * reach + 2): biases by distance, then for the other question.
+
+    `alike` (heads,) multiplies cosines, `equal` (heads,) is for one word in two places.
+    """
+
+    inward: Dense
+    outward: Dense
+    up: Dense
+    down: Dense
+    near: Floats
+    alike: Floats
+    equal: Floats
+
+    def applied(self, tokens: Floats, beside: _Beside) -> Floats:
+        """(k, N, width) to the same. Normalisation's scales are part of the kernels after it."""
+        k, count, width = tokens.shape
+        heads = len(self.alike)
+        mixed = _affine(_normal(tokens), self.inward).reshape(k, count, 3, heads, width // heads)
+        query, key, value = mixed.transpose(2, 0, 3, 1, 4)
+        shares = query @ key.transpose(0, 1, 3, 2)
+        shares += self.near[:, beside.places] + beside.closed
+        shares += beside.cosines * self.alike[:, None, None]
+        shares += beside.equal * self.equal[:, None, None]
+        shares -= shares.max(axis=-1, keepdims=True)
+        np.exp(shares, out=shares)
+        found = shares @ value
+        found /= shares.sum(axis=-1, keepdims=True)
+        found = found.transpose(0, 2, 1, 3).reshape(k, count, width)
+        tokens = tokens + _affine(found, self.outward)
+        inner = _affine(_normal(tokens), self.up)
+        np.maximum(inner, 0, out=inner)
+        return tokens + _affine(inner, self.down)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """k pairs: our n tokens and then theirs, in rows of N. Token pairs have an axis for heads."""
+
+    vectors: Floats
+    there: Bools
+    about: Floats
+    places: NDArray[np.intp]
+    cosines: Floats
+    equal: Floats
+    closed: Floats
+    about_pairs: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """Kernels are (inputs, outputs). `sharpness` multiplies the attention's logits."""
+    """Some 90,000 weights. `inward` takes vectors and what is about tokens, side by side.
 
-    projection: Floats
-    sharpness: float
-    compare: tuple[Floats, Floats]
-    hidden: tuple[Floats, Floats]
-    output: tuple[Floats, Floats]
+    `last` (scale and shift) goes with the last normalisation.
+    """
+
+    inward: Dense
+    blocks: tuple[Block, ...]
+    last: Dense
+    hidden: Dense
+    pairs: Floats
+    output: Dense
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -38,39 +107,128 @@ class Alignment:
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
         """From the parsed file. Raises ValueError, KeyError or TypeError."""
-        dim, rank = int(data["dim"]), int(data["rank"])
-        width, hidden = len(data["compare_bias"]), len(data["hidden_bias"])
-        sharpness = float(data["sharpness"])
-        if not np.isfinite(sharpness):
-            raise ValueError("the sharpness is not finite")
+        dim, width, hidden = (int(data[name]) for name in ("dim", "width", "hidden"))
+        blocks = tuple(_block(one, width) for one in data["blocks"])
+        if not blocks:
+            raise ValueError("it has no layers")
         return cls(
-            array(data["projection"], dim, rank),
-            sharpness,
-            (array(data["compare"], 3 * rank, width), array(data["compare_bias"], width)),
-            (array(data["hidden"], 2 * width, hidden), array(data["hidden_bias"], hidden)),
-            (array(data["output"], hidden, 1), array(data["output_bias"], 1)),
+            _dense(data["inward"], dim + ABOUT_TOKENS, width),
+            blocks,
+            (array(data["scale"], width), array(data["shift"], width)),
+            _dense(data["pooled"], 3 * width, hidden),
+            packed(data["pairs"], ABOUT_PAIRS, hidden),
+            _dense(data["output"], hidden, 1),
         )
 
     @property
     def dim(self) -> int:
         """The length of the token vectors that it reads."""
-        return len(self.projection)
+        return len(self.inward[0]) - ABOUT_TOKENS
 
-    def project(self, tokens: Tokens) -> Floats:
-        """Token vectors as it compares them, (n, rank): once for each question."""
-        found: Floats = tokens.vectors @ self.projection
+    def logits(self, ours: Tokens, others: Sequence[Tokens], cosines: Sequence[float]) -> Floats:
+        """Log odds (k,) that a question shares its answer with each of k others.
+
+        `cosines`: of the questions' own vectors. Symmetric in the two questions.
+        """
+        beside = _beside(ours, others, cosines, self.blocks[0].near.shape[1] // 2 - 1)
+        tokens = _affine(beside.vectors, (self.inward[0][: self.dim], self.inward[1]))
+        tokens += beside.about @ self.inward[0][self.dim :]
+        for block in self.blocks:
+            tokens = block.applied(tokens, beside)
+        pooled = _pooled(_normal(tokens) * self.last[0] + self.last[1], beside.there, len(ours.ids))
+        inner = np.tanh(_affine(pooled, self.hidden) + beside.about_pairs @ self.pairs)
+        found: Floats = _affine(inner, self.output)[:, 0]
         return found
 
-    def logit(self, ours: Floats, theirs: Floats) -> float:
-        """Log odds that two projected questions share an answer; symmetric."""
-        met = (ours @ theirs.T) * np.float32(self.sharpness)
-        both = self._side(ours, theirs, met) + self._side(theirs, ours, met.T)
-        inner = np.tanh(both @ self.hidden[0] + self.hidden[1])
-        return float((inner @ self.output[0] + self.output[1])[0])
 
-    def _side(self, ours: Floats, theirs: Floats, met: Floats) -> Floats:
-        shares = np.exp(met - met.max(axis=1, keepdims=True))
-        found = (shares @ theirs) / shares.sum(axis=1, keepdims=True)
-        joined = np.concatenate((ours, np.abs(ours - found), ours * found), axis=1)
-        seen = np.maximum(joined @ self.compare[0] + self.compare[1], 0)
-        return np.concatenate((seen.mean(axis=0), seen.max(axis=0)))
+def _pooled(tokens: Floats, there: Bools, split: int) -> Floats:
+    """Of the two questions' means the sum and the distance; and the maximum over all tokens."""
+    count = there[:, split:].sum(axis=1, keepdims=True)
+    one = tokens[:, :split].mean(axis=1)
+    other = (tokens[:, split:] * there[:, split:, None]).sum(axis=1) / count.astype(np.float32)
+    most = np.where(there[..., None], tokens, _NEVER).max(axis=1)
+    return np.concatenate((one + other, np.abs(one - other), most), axis=1)
+
+
+def _beside(
+    ours: Tokens, others: Sequence[Tokens], cosines: Sequence[float], reach: int
+) -> _Beside:
+    split, counts = len(ours.ids), np.array([len(one.ids) for one in others])
+    shape = len(others), split + int(counts.max())
+    vectors = np.empty((*shape, ours.vectors.shape[1]), dtype=np.float32)
+    ids = np.full(shape, -1)
+    ids[:, :split], vectors[:, :split] = ours.ids, ours.vectors
+    for at, one in enumerate(others):
+        end = split + len(one.ids)
+        ids[at, split:end], vectors[at, split:end], vectors[at, end:] = one.ids, one.vectors, 0
+    there = ids >= 0
+    near = vectors @ vectors.transpose(0, 2, 1)
+    met = np.where(there[:, None, split:], near[:, :split, split:], np.float32(-1))
+    same = ids[:, :split, None] == ids[:, None, split:]
+    equal = np.zeros(near.shape, dtype=np.float32)
+    equal[:, :split, split:], equal[:, split:, :split] = same, same.transpose(0, 2, 1)
+    best = np.concatenate((met.max(axis=2), met.max(axis=1)), axis=1) * there
+    known = np.concatenate((same.any(axis=2), same.any(axis=1)), axis=1)
+    words = FUNCTION[ids] & there, RARITY[ids] * there
+    about = np.empty((*shape, ABOUT_TOKENS), dtype=np.float32)
+    for at, part in enumerate((best, known, *words, known * best)):
+        about[..., at] = part
+    longer = np.maximum(counts, split)
+    shorter = np.minimum(counts, split)
+    pairs = (cosines, shorter / 16, shorter / longer, known.sum(axis=1) / (counts + split))
+    return _Beside(
+        vectors,
+        there,
+        about,
+        _places(split, shape[1], reach),
+        near[:, None],
+        equal[:, None],
+        np.where(there, np.float32(0), _NEVER)[:, None, None],
+        np.stack(pairs, axis=1).astype(np.float32),
+    )
+
+
+def _places(split: int, count: int, reach: int) -> NDArray[np.intp]:
+    """Which bias each token (row) has for each other (column)."""
+    at = np.arange(count)
+    at[split:] -= split
+    found: NDArray[np.intp] = np.clip(at[None] - at[:, None], -reach, reach) + reach
+    found[:split, split:] = found[split:, :split] = 2 * reach + 1
+    return found
+
+
+def _normal(tokens: Floats) -> Floats:
+    """Mean 0 and variance 1 over the width (Ba et al. 2016)."""
+    width = np.float32(tokens.shape[-1])
+    away = np.subtract(tokens, np.add.reduce(tokens, axis=-1, keepdims=True) / width)
+    spread = np.einsum("knw,knw->kn", away, away)[..., None]
+    found: Floats = away / np.sqrt(spread / width + _TINY)
+    return found
+
+
+def _affine(rows: Floats, dense: Dense) -> Floats:
+    found: Floats = rows.reshape(-1, rows.shape[-1]) @ dense[0]
+    found += dense[1]
+    return found.reshape(*rows.shape[:-1], -1)
+
+
+def _dense(data: Any, inputs: int, outputs: int) -> Dense:
+    return packed(data["kernel"], inputs, outputs), array(data["bias"], outputs)
+
+
+def _block(data: Any, width: int) -> Block:
+    heads, inner = len(data["alike"]), len(data["up"]["bias"])
+    if not heads or width % heads:
+        raise ValueError("the heads do not share the width")
+    near = array(data["near"], heads, len(data["near"][0]))
+    if near.shape[1] < 4 or near.shape[1] % 2:
+        raise ValueError("the biases by distance do not fit together")
+    return Block(
+        _dense(data["inward"], width, 3 * width),
+        _dense(data["outward"], width, width),
+        _dense(data["up"], width, inner),
+        _dense(data["down"], inner, width),
+        near,
+        array(data["alike"], heads),
+        array(data["equal"], heads),
+    )

@@ -51,27 +51,33 @@ def features(
     """
     ours = read_tokens(asked.sketch)
     theirs = read_tokens(candidate.sketch)
+    aligned = of_alignment(
+        alignment or packaged_alignment(), ours, [theirs], [candidate.similarity]
+    )
     return np.array(
         [
-            margin(candidate, candidates),
+            margins(candidates)[list(candidates).index(candidate)],
             *of_similarity(candidate.similarity),
             *of_tokens(ours, theirs),
-            of_alignment(alignment or packaged_alignment(), ours, theirs),
+            aligned[0],
             *of_texts(asked.question, candidate.question),
         ],
         dtype=np.float32,
     )
 
 
-def margin(candidate: Candidate, candidates: Sequence[Candidate]) -> float:
-    """Cosine above the nearest candidate with another answer; 1 where there is none."""
-    answer = _answer(candidate)
-    others = [
-        other.similarity
-        for other in candidates
-        if other is not candidate and _answer(other) != answer
-    ]
-    return candidate.similarity - max(others) if others else _ALONE
+def margins(candidates: Sequence[Candidate]) -> list[float]:
+    """Of each, the cosine above the nearest with another answer; 1 where there is none."""
+    answers = [" ".join(one.entry.completion.text.split()) for one in candidates]
+    found = []
+    for one, answer in zip(candidates, answers, strict=True):
+        others = [
+            other.similarity
+            for other, said in zip(candidates, answers, strict=True)
+            if said != answer
+        ]
+        found.append(one.similarity - max(others) if others else _ALONE)
+    return found
 
 
 def of_similarity(similarity: float) -> tuple[float, float]:
@@ -86,13 +92,26 @@ def of_tokens(ours: Tokens | None, theirs: Tokens | None) -> list[float]:
     return compare(ours, theirs)
 
 
-def of_alignment(alignment: Alignment, ours: Tokens | None, theirs: Tokens | None) -> float:
-    """The alignment's log odds, or NaN."""
-    if ours is None or theirs is None:
-        return float("nan")
-    if not ours.vectors.shape[1] == theirs.vectors.shape[1] == alignment.dim:
-        return float("nan")
-    return alignment.logit(alignment.project(ours), alignment.project(theirs))
+def of_alignment(
+    alignment: Alignment,
+    ours: Tokens | None,
+    others: Sequence[Tokens | None],
+    cosines: Sequence[float],
+) -> list[float]:
+    """The alignment's log odds for each of the others, or NaN."""
+    found = [float("nan")] * len(others)
+    if ours is None or ours.vectors.shape[1] != alignment.dim:
+        return found
+    read = {
+        at: one
+        for at, one in enumerate(others)
+        if one is not None and one.vectors.shape[1] == alignment.dim
+    }
+    if read:
+        logits = alignment.logits(ours, list(read.values()), [cosines[at] for at in read])
+        for at, logit in zip(read, logits.tolist(), strict=True):
+            found[at] = logit
+    return found
 
 
 def read_tokens(sketch: Sketch | None) -> Tokens | None:
@@ -109,7 +128,3 @@ def packaged_alignment() -> Alignment:
 def of_texts(asked: str, answered: str) -> list[float]:
     """DIFFERENCES."""
     return list(differences(facts(asked), facts(answered)).values())
-
-
-def _answer(candidate: Candidate) -> str:
-    return " ".join(candidate.entry.completion.text.split())

@@ -91,7 +91,7 @@ class Head:
     """`inputs` are the names of the features it takes, in order.
 
     `threshold`: serve at this probability or above. `encoders`: fingerprints of the encoders that
-    it was trained for.
+    it was trained for. `outside`: the share of another model's log odds beside the members' mean.
     """
 
     inputs: tuple[str, ...]
@@ -100,7 +100,8 @@ class Head:
     members: tuple[Layers | Trees, ...]
     threshold: float
     encoders: frozenset[str]
-    wary: Wary | None = None
+    wary: tuple[Wary, ...] = ()
+    outside: float = 0.0
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -122,24 +123,45 @@ class Head:
         if not members:
             raise ValueError("it has no members")
         encoders = frozenset(str(one) for one in data["encoders"])
-        wary = _wary(data["wary"], inputs) if data.get("wary") else None
-        return cls(inputs, mean, scale, members, threshold, encoders, wary)
+        wary = tuple(_wary(one, inputs) for one in data.get("wary") or ())
+        outside = float(data.get("outside", 0.0))
+        if not 0 <= outside < 1:
+            raise ValueError("the share of another model is out of range")
+        return cls(inputs, mean, scale, members, threshold, encoders, wary, outside)
 
     def probability(self, features: Floats) -> Floats:
         """Probabilities (n,) of features (n, inputs), in the order of `inputs`.
 
-        Raises ValueError for another shape. What is not finite counts as 0, a refusal.
+        Raises ValueError for another shape. What is not finite counts as 0, a refusal. Only for a
+        head without a share of another model.
+        """
+        return chances(self.log_odds(features))
+
+    def log_odds(self, features: Floats) -> Floats:
+        """The members' mean, as far as their share goes, less what wary rules take: (n,).
+
+        Minus infinity where a feature is not finite. Raises ValueError for another shape.
         """
         if features.ndim != 2 or features.shape[1] != len(self.inputs):
             raise ValueError(f"features have the shape (n, {len(self.inputs)})")
         sound = np.asarray(np.isfinite(features).all(axis=1))
-        known = np.where(sound[:, None], features, self.mean)
-        rows = ((known - self.mean) / self.scale).astype(np.float32)
-        total: Floats = np.mean([member.logits(rows) for member in self.members], axis=0)
-        if self.wary is not None:
-            total -= self.wary.loss(known)
-        chances = 1 / (1 + np.exp(-np.clip(total, -_EXTREME, _EXTREME)))
-        return np.where(sound, chances, 0.0).astype(np.float32)
+        known = features if sound.all() else np.where(sound[:, None], features, self.mean)
+        rows = ((known - self.mean) / self.scale).astype(np.float32, copy=False)
+        total = self.members[0].logits(rows)
+        for member in self.members[1:]:
+            total = total + member.logits(rows)
+        total = total * np.float32((1 - self.outside) / len(self.members))
+        for rule in self.wary:
+            total -= rule.loss(known)
+        found: Floats = np.where(sound, total, -np.inf).astype(np.float32)
+        return found
+
+
+def chances(log_odds: Floats) -> Floats:
+    """Probabilities; 0 for minus infinity and for what is no number."""
+    with np.errstate(invalid="ignore"):
+        found = 1 / (1 + np.exp(-np.clip(log_odds, -_EXTREME, _EXTREME)))
+    return np.where(log_odds > -np.inf, found, 0).astype(np.float32)
 
 
 def _member(data: Any, inputs: int) -> Layers | Trees:

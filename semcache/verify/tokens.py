@@ -55,8 +55,8 @@ TOKEN_FEATURES: tuple[str, ...] = (
 
 # Articles, pronouns, auxiliaries, prepositions, question words, politeness and marks, as ids of
 # BERT's uncased vocabulary. Negations, `from`, `to`, `before` and `after` are content.
-_FUNCTION = np.zeros(30522, dtype=bool)
-_FUNCTION[
+FUNCTION = np.zeros(30522, dtype=bool)
+FUNCTION[
     [
         999, 1000, 1004, 1005, 1006, 1007, 1008, 1010, 1011, 1012, 1013, 1024, 1025, 1029, 1031,
         1033, 1036, 1037, 1040, 1045, 1049, 1055, 1056, 1516, 1517, 1521, 1523, 1524, 1529, 1996,
@@ -70,7 +70,8 @@ _FUNCTION[
     ]
 ] = True  # fmt: skip
 _FIRST_WORD = 1996
-_RARITY: list[float] = (np.log1p(np.maximum(np.arange(30522) - _FIRST_WORD, 0)) / 10).tolist()
+RARITY: Floats = (np.log1p(np.maximum(np.arange(30522) - _FIRST_WORD, 0)) / 10).astype(np.float32)
+_RARITY: list[float] = RARITY.tolist()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +86,9 @@ class Tokens:
     def of(cls, sketch: Sketch) -> Tokens | None:
         """None for a text without tokens, and for ids of a larger vocabulary than BERT's."""
         ids = sketch.ids
-        if not len(ids) or int(ids.max()) >= len(_FUNCTION) or int(ids.min()) < 0:
+        if not len(ids) or int(ids.max()) >= len(FUNCTION) or int(ids.min()) < 0:
             return None
-        content = np.flatnonzero(~_FUNCTION[ids])
+        content = np.flatnonzero(~FUNCTION[ids])
         if not len(content):
             content = np.arange(len(ids))
         return cls(ids.tolist(), sketch.vectors(), content.tolist())

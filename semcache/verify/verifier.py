@@ -5,8 +5,10 @@ Three steps, each cheaper to refuse than the next:
 1. What the encoder cannot read (unknown tokens, Chinese in an English vocabulary), what another
    encoder made, and what is too long to be judged without a sketch is refused with a score of 0.
 2. Where cosine and token vectors alone leave no chance, the texts are not compared.
-3. The head with all features judges; without sketches the head without token features, which asks
-   for more, and whose probabilities are shifted so that one threshold serves both.
+3. The head with all features judges, together with the alignment where that could make a candidate
+   served; where it could not, the head speaks for both. Without sketches the head without token
+   features judges, which asks for more, and whose probabilities are shifted so that one threshold
+   serves both.
 
 Of candidates with different answers at most one is right, so a near rival takes from a
 probability what is its own: odds_i / (1 + odds_i + sum_j (1 - s_ij) odds_j), where s_ij is the
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semcache.errors import ConfigError
 from semcache.interfaces import Asked, Candidate, Verdict
@@ -29,16 +32,17 @@ from semcache.verify.alignment import Alignment
 from semcache.verify.features import (
     ALIGNMENT,
     FEATURES,
+    SIMILARITY_FEATURES,
     WEIGHTS,
     Features,
-    margin,
+    margins,
     of_alignment,
     of_similarity,
     of_texts,
     of_tokens,
     read_tokens,
 )
-from semcache.verify.head import Head
+from semcache.verify.head import Head, chances
 from semcache.verify.tokens import TOKEN_FEATURES, Tokens
 
 FULL, BLIND, FIRST = "full.json", "blind.json", "first.json"
@@ -51,7 +55,10 @@ UNKNOWN_TOKEN = 100  # [UNK] in BERT's vocabularies
 MAX_UNKNOWN_SHARE = 0.2
 MAX_BLIND_CHARS = 240
 _RIVAL_AT, _RIVAL_MATTERS = 0.25, 0.02
-_ALIGNED = FEATURES.index("alignment")
+MOST_ALIGNED = np.float32(3.5)  # log odds; beyond, the alignment is not believed
+_ASK_AT = 0.5  # what it cannot lift to this score is not worth its milliseconds
+_FAR_APART = 0.5  # cosine; one in a thousand of what was served lay below
+_FIRST_TOKEN, _ALIGNED = 1 + len(SIMILARITY_FEATURES), FEATURES.index("alignment")
 _WITHOUT_TOKENS = frozenset(range(len(FEATURES))) - {
     FEATURES.index(name) for name in (*TOKEN_FEATURES, "alignment")
 }
@@ -78,7 +85,8 @@ class PairVerifier:
         if not 0 < self.threshold <= 1:
             raise ConfigError(f"A verifier's threshold lies in 0..1, not at {threshold}.")
         self._full_at, self._blind_at, self._first_at = map(_places, (full, blind, first))
-        if max(self._first_at) >= _ALIGNED or not set(self._blind_at) <= _WITHOUT_TOKENS:
+        late = max(self._first_at) >= _ALIGNED or _ALIGNED in self._full_at
+        if late or not set(self._blind_at) <= _WITHOUT_TOKENS:
             raise ConfigError("The verifier's heads ask for features that come too late for them.")
 
     @classmethod
@@ -97,21 +105,22 @@ class PairVerifier:
     ) -> Sequence[Verdict]:
         """One verdict for each candidate, in order; see the module for how."""
         ours = read_tokens(asked.sketch)
-        tokens = [read_tokens(one.sketch) for one in candidates]
         refused = [self._refusal(asked, one) for one in candidates]
+        tokens = [
+            None if reason else read_tokens(one.sketch)
+            for one, reason in zip(candidates, refused, strict=True)
+        ]
         rows = np.full((len(candidates), len(FEATURES)), np.nan, dtype=np.float32)
+        rows[:, 0] = margins(candidates)
         for at, one in enumerate(candidates):
-            rows[at, 0] = margin(one, candidates)
-            rows[at, 1:_ALIGNED] = (
-                *of_similarity(one.similarity),
-                *of_tokens(ours, tokens[at]),
-            )
+            rows[at, 1:_FIRST_TOKEN] = of_similarity(one.similarity)
+            if refused[at] is None:
+                rows[at, _FIRST_TOKEN:_ALIGNED] = of_tokens(ours, tokens[at])
         self._refuse_hopeless(rows, refused)
         for at, one in enumerate(candidates):
             if refused[at] is None:
-                rows[at, _ALIGNED] = of_alignment(self._alignment, ours, tokens[at])
                 rows[at, _ALIGNED + 1 :] = of_texts(asked.question, one.question)
-        alone = self._scores(rows, refused)
+        alone = self._scores(rows, refused, ours, tokens)
         scores = self._divided(candidates, tokens, alone)
         return [
             self._verdict(score, before, reason, row)
@@ -126,6 +135,8 @@ class PairVerifier:
         texts = (asked.question, candidate.question)
         if _unknown(asked.sketch, texts[0]) or _unknown(candidate.sketch, texts[1]):
             return UNREADABLE
+        if candidate.similarity < _FAR_APART:
+            return HOPELESS
         blind = asked.sketch is None or candidate.sketch is None
         return TOO_LONG if blind and max(map(len, texts)) > MAX_BLIND_CHARS else None
 
@@ -136,18 +147,45 @@ class PairVerifier:
         for at in np.flatnonzero(read & (chances < self._first.threshold)).tolist():
             refused[at] = refused[at] or HOPELESS
 
-    def _scores(self, rows: Features, refused: list[str | None]) -> list[float]:
-        """Probabilities before rivals; 0 for what was refused."""
+    def _scores(
+        self,
+        rows: Features,
+        refused: list[str | None],
+        ours: Tokens | None,
+        tokens: Sequence[Tokens | None],
+    ) -> list[float]:
+        """Probabilities before rivals; 0 for what was refused. Fills in the alignment."""
         scores = np.zeros(len(rows), dtype=np.float32)
         open_ = np.array([reason is None for reason in refused], dtype=bool)
-        read = np.isfinite(rows[:, _ALIGNED])
-        for head, places, which in (
-            (self._full, self._full_at, open_ & read),
-            (self._blind, self._blind_at, open_ & ~read),
-        ):
-            if which.any():
-                scores[which] = head.probability(rows[which][:, places])
+        read = np.isfinite(rows[:, _ALIGNED - 1])
+        whole, bare = np.flatnonzero(open_ & read), np.flatnonzero(open_ & ~read)
+        if len(whole):
+            scores[whole] = self._whole(rows, whole, ours, tokens)
+        if len(bare):
+            scores[bare] = self._blind.probability(rows[bare][:, self._blind_at])
         found: list[float] = scores.tolist()
+        return found
+
+    def _whole(
+        self,
+        rows: Features,
+        which: NDArray[np.intp],
+        ours: Tokens | None,
+        tokens: Sequence[Tokens | None],
+    ) -> Features:
+        """Probabilities of these rows, the alignment asked where it could make them served."""
+        log_odds = self._full.log_odds(rows[which][:, self._full_at])
+        share = np.float32(self._full.outside)
+        found = chances(log_odds / (1 - share))
+        open_ = chances(log_odds + share * MOST_ALIGNED) >= min(_ASK_AT, self.threshold)
+        if share and open_.any():
+            asked = which[open_].tolist()
+            aligned = of_alignment(
+                self._alignment, ours, [tokens[at] for at in asked], rows[asked, 1].tolist()
+            )
+            rows[asked, _ALIGNED] = aligned
+            held = np.minimum(rows[asked, _ALIGNED], MOST_ALIGNED)
+            found[open_] = chances(log_odds[open_] + share * held)
         return found
 
     def _divided(
@@ -155,7 +193,6 @@ class PairVerifier:
     ) -> list[float]:
         """The scores, less what near rivals with other answers claim."""
         odds = [score / max(1e-6, 1 - score) for score in alone]
-        alike: dict[tuple[int, int], float] = {}
         scores = list(alone)
         for at, score in enumerate(alone):
             rivals = [
@@ -169,34 +206,32 @@ class PairVerifier:
             if score < self.threshold or worst >= self.threshold:
                 scores[at] = worst  # the decision stands; asking how alike they are is dear
                 continue
-            claimed = 0.0
-            for other in rivals:
-                key = min(at, other), max(at, other)
-                if key not in alike:
-                    alike[key] = self._alike(candidates, tokens, *key)
-                claimed += odds[other] * (1 - alike[key])
+            alike = self._alike(candidates, tokens, at, rivals)
+            claimed = sum(odds[other] * (1 - one) for other, one in zip(rivals, alike, strict=True))
             scores[at] = odds[at] / (1 + odds[at] + claimed)
         return scores
 
     def _alike(
-        self, candidates: Sequence[Candidate], tokens: Sequence[Tokens | None], at: int, to: int
-    ) -> float:
-        """Probability that two stored questions have one answer; 0 where it cannot be known."""
-        one, other, ours, theirs = candidates[at], candidates[to], tokens[at], tokens[to]
-        if ours is None or theirs is None:
-            return 0.0
-        # Candidates carry no vectors; the mean of the token vectors is close to the encoder's.
-        means = ours.vectors.mean(axis=0), theirs.vectors.mean(axis=0)
-        norm = float(np.linalg.norm(means[0]) * np.linalg.norm(means[1]))
-        row = [
-            0.0,
-            *of_similarity(float(means[0] @ means[1]) / max(norm, 1e-6)),
-            *of_tokens(ours, theirs),
-            of_alignment(self._alignment, ours, theirs),
-            *of_texts(one.question, other.question),
-        ]
-        whole = np.array([row], dtype=np.float32)[:, self._full_at]
-        return float(self._full.probability(whole)[0])
+        self,
+        candidates: Sequence[Candidate],
+        tokens: Sequence[Tokens | None],
+        at: int,
+        rivals: Sequence[int],
+    ) -> list[float]:
+        """Probabilities that a stored question has one answer with each of its rivals.
+
+        0 where that cannot be known.
+        """
+        ours, others = tokens[at], [tokens[other] for other in rivals]
+        rows = np.full((len(rivals), len(FEATURES)), np.nan, dtype=np.float32)
+        for row, other, theirs in zip(rows, rivals, others, strict=True):
+            if ours is not None and theirs is not None:
+                row[:_FIRST_TOKEN] = (0.0, *of_similarity(_cosine(ours, theirs)))
+                row[_FIRST_TOKEN:_ALIGNED] = of_tokens(ours, theirs)
+                row[_ALIGNED + 1 :] = of_texts(candidates[at].question, candidates[other].question)
+        log_odds = self._full.log_odds(rows[:, self._full_at])
+        found: list[float] = chances(log_odds / np.float32(1 - self._full.outside)).tolist()
+        return found
 
     def _verdict(self, score: float, alone: float, reason: str | None, row: Features) -> Verdict:
         serve = reason is None and score >= self.threshold
@@ -206,6 +241,13 @@ class PairVerifier:
         return Verdict(
             serve, score, reason, {name: value for name, value in named if value == value}
         )
+
+
+def _cosine(ours: Tokens, theirs: Tokens) -> float:
+    """Candidates carry no vectors; the mean of the token vectors is close to the encoder's."""
+    one, other = ours.vectors.mean(axis=0), theirs.vectors.mean(axis=0)
+    norm = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float(one @ other) / max(norm, 1e-6)
 
 
 def _places(head: Head) -> list[int]:

@@ -66,6 +66,14 @@ def test_what_is_not_finite_is_a_refusal() -> None:
     assert Head.of(data()).probability(rows).tolist() == [0.0, 0.0]
 
 
+def test_members_leave_another_model_its_share() -> None:
+    rows = np.array([[0.9, 0.2], [0.3, np.nan]], dtype=np.float32)
+    whole = Head.of(data()).log_odds(rows)
+    part = Head.of(data(outside=0.4)).log_odds(rows)
+    assert part[0] == pytest.approx(0.6 * whole[0])
+    assert part[1] == whole[1] == -np.inf
+
+
 def test_another_shape_is_refused() -> None:
     with pytest.raises(ValueError, match="shape"):
         Head.of(data()).probability(np.zeros((1, 3), dtype=np.float32))
@@ -94,6 +102,8 @@ def test_a_file_is_read_back(tmp_path: Path) -> None:
         {"members": [{**TREES, "left": [[-1, 3, 2, 3, 4]]}]},
         {"members": [{**TREES, "depth": 1000}]},
         {"inputs": None},
+        {"outside": 1.0},
+        {"outside": -0.1},
     ],
 )
 def test_a_foreign_file_is_refused_with_what_to_do(changes: dict[str, Any], tmp_path: Path) -> None:

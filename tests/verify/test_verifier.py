@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from semcache.errors import ConfigError
-from semcache.verify.features import FEATURES, features, margin
+from semcache.verify.features import FEATURES, features, margins
 from semcache.verify.tokens import TOKEN_FEATURES
 from semcache.verify.verifier import (
     FOREIGN,
@@ -76,8 +76,18 @@ def test_another_question_is_refused(question: str, stored: str) -> None:
 def test_an_unlike_question_is_refused_without_comparing_texts() -> None:
     verdict = judged("How do I reset my password?", ["Who painted the Mona Lisa?"])[0]
     assert (verdict.serve, verdict.score, verdict.reason) == (False, 0.0, HOPELESS)
-    assert "content_distance" not in verdict.features
-    assert verdict.features["maxsim"] < 0.5
+    assert verdict.features["cosine"] < 0.5
+    assert not {"content_distance", "maxsim", "alignment"} & set(verdict.features)
+
+
+def test_the_alignment_is_asked_only_where_it_could_make_a_candidate_served() -> None:
+    of = "How do I reset my password?"
+    near, far = judged(of, ["How can I reset my password?", "Why should I reset my password?"])
+    assert near.serve
+    assert "alignment" in near.features
+    assert "content_distance" in far.features
+    assert "alignment" not in far.features
+    assert 0 < far.score < 0.5
 
 
 def test_judging_is_deterministic_and_each_candidate_has_its_own_verdict() -> None:
@@ -110,12 +120,13 @@ def test_margin_is_to_the_nearest_candidate_with_another_answer() -> None:
     twin = candidate("how to reset my password", of, answer="Click on  reset.")
     far = candidate("How do I reset my phone?", of, answer="Hold the button.")
     every = [near, twin, far]
-    assert margin(near, every) == pytest.approx(near.similarity - far.similarity)
-    assert margin(far, every) == pytest.approx(
-        far.similarity - max(near.similarity, twin.similarity)
-    )
-    assert margin(near, [near, twin]) == 1.0
-    assert verifier().judge(of, every)[0].features["margin"] == pytest.approx(margin(near, every))
+    ahead = near.similarity - far.similarity
+    behind = far.similarity - max(near.similarity, twin.similarity)
+    found = margins(every)
+    assert [found[0], found[2]] == pytest.approx([ahead, behind])
+    assert margins([near, twin]) == [1.0, 1.0]
+    verdicts = verifier().judge(of, every)
+    assert [one.features["margin"] for one in verdicts] == pytest.approx(found)
 
 
 def test_a_near_rival_with_another_answer_takes_probability_away() -> None:
