@@ -9,7 +9,6 @@ put     store an answer that came from elsewhere
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -25,35 +24,31 @@ from semcache.checking import Checks
 from semcache.completion import Chunk, Completion, collect
 from semcache.decisions import Decisions
 from semcache.directives import NONE, ONLY_IF_CACHED, Directives
-from semcache.errors import ModelNotFound
 from semcache.feedback import FeedbackDesk
 from semcache.flight import Flight, Flights, Reader
 from semcache.interfaces import (
     Answerer,
     Bypass,
-    Decision,
     Embedder,
     Hit,
-    Miss,
     Store,
     Supervisor,
     Verifier,
 )
 from semcache.journal import Journal
-from semcache.keys import Extract, Source, request_key, whole
+from semcache.keys import Extract, whole
 from semcache.layers import BATCH, Layers
 from semcache.memory import Memory
+from semcache.planning import Planner
 from semcache.policy import Keeping, PolicySettings, Skip
-from semcache.reply import Decided, Plan, Reply, log_line
+from semcache.recording import record
+from semcache.reply import Decided, Plan, Reply
 from semcache.retries import Retries
 from semcache.tally import Tally
 from semcache.workers import Workers
 
-requests_log = logging.getLogger("semcache.requests")
-
 _Flights: TypeAlias = Flights[Decided]
 _DEFAULTS = PolicySettings()
-_NOBODY = Source()
 _WRITERS = 8  # they wait for the disk: as many share a commit, and no lookup waits behind them
 
 
@@ -97,7 +92,7 @@ class SemCache:
         self.feedback = FeedbackDesk(self.layers, self.decisions, supervisor, clock)
         self.checks = None if supervisor is None else Checks(self.layers, supervisor, sharing)
         self._settings = settings
-        self._extract = extract
+        self._planner = Planner(self.answerers, settings, extract)
         self._callers = threading.Semaphore(threads)
         self._threads = threads
         self._closed = False
@@ -113,25 +108,7 @@ class SemCache:
         via: Answerer | None = None,
     ) -> Plan:
         """Route, admit and key a request. Raises ModelNotFound where nobody would answer it."""
-        answerer = via
-        for one in self.answerers:
-            if one.accepts(request):
-                answerer = one
-                break
-        if answerer is None and not directives.only_if_cached:
-            raise ModelNotFound(_nobody_answers(request, self.answerers), param="model")
-        source = _NOBODY if answerer is None else answerer.source(request)
-        found = freshness.timeliness(request, self._settings)
-        admission = policy.admit(request, directives, self._settings)
-        per_user = freshness.per_user(found, self._settings)
-        return Plan(
-            request=request,
-            directives=directives,
-            admission=freshness.admit(admission, found, request, self._settings),
-            answerer=answerer,
-            key=request_key(request, source, self._extract, per_user=per_user),
-            timeliness=found,
-        )
+        return self._planner.plan(request, directives, via)
 
     def peek(self, plan: Plan) -> Reply | None:
         """An exact hit in memory: no thread, no disk, no event loop."""
@@ -140,7 +117,7 @@ class SemCache:
         decided = self.layers.recall(plan)
         if decided is None:
             return None
-        self._record(plan, decided.decision)
+        record(self.tally, self.supervisor, plan, decided.decision)
         return self._reply(plan, decided)
 
     async def ask(
@@ -348,27 +325,6 @@ class SemCache:
             self.layers.embedder.close()
 
     def _settled(self, plan: Plan, decided: Decided) -> None:
-        self._record(plan, decided.decision)
+        record(self.tally, self.supervisor, plan, decided.decision)
         if self.checks is not None:
             self.checks.served(plan, decided)
-
-    def _record(self, plan: Plan, decision: Decision) -> None:
-        if self.supervisor is not None:
-            self.tally.add(f"certificate: {self.supervisor.header().split(';')[0]}")
-        match decision:
-            case Hit(tier=tier):
-                self.tally.add(f"hit: {tier}")
-            case Miss(reason=reason):
-                self.tally.add(f"miss: {reason}")
-            case Bypass(reason=reason):
-                self.tally.add(f"bypass: {reason}")
-        if requests_log.isEnabledFor(logging.INFO):
-            requests_log.info("%s", log_line(plan, decision))
-
-
-def _nobody_answers(request: ChatRequest, answerers: Sequence[Answerer]) -> str:
-    if not answerers:
-        return "No engine is configured to answer a question that is not in the cache."
-    names = [name for answerer in answerers for name in answerer.models()]
-    known = ", ".join(names) or "none by name"
-    return f"The model '{request.model}' does not exist here. Models: {known}."

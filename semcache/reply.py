@@ -9,7 +9,7 @@ from semcache.chat import ChatRequest
 from semcache.completion import Chunk, Completion, collect
 from semcache.directives import NONE, Directives
 from semcache.flight import Flight, Reader
-from semcache.interfaces import Answerer, Decision, Encoded, Hit, Miss
+from semcache.interfaces import Answerer, Decision, Encoded
 from semcache.keys import RequestKey
 from semcache.policy import Admission, Keeping
 from semcache.render import Rendered
@@ -97,18 +97,3 @@ class Reply:
         """Leave: an answer that nobody waits for any more is cancelled."""
         if self._reader is not None:
             self._reader.close()
-
-
-def log_line(plan: Plan, decision: Decision) -> str:
-    """One request without its text: `key=value` members, greppable."""
-    line = {
-        "tenant": plan.request.tenant[:8],
-        "key": plan.key.exact[:12],
-        "outcome": type(decision).__name__.lower(),
-        "reason": repr(decision.reason),
-    }
-    if isinstance(decision, Hit):
-        line["similarity"] = f"{decision.similarity:.4f}"
-    elif isinstance(decision, Miss) and decision.nearest is not None:
-        line["nearest"] = f"{decision.nearest:.4f}"
-    return " ".join(f"{name}={value}" for name, value in line.items())

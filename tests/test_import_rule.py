@@ -29,7 +29,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"entry", "interfaces", "judging", "lexical", "render", "sketch"}),
     frozenset({"guards", "policy", "memory", "volatile", "decisions", "journal", "retries"}),
     frozenset({"reply", "freshness"}),
-    frozenset({"explain", "layers", "feedback", "explanation"}),
+    frozenset({"explain", "layers", "feedback", "explanation", "planning", "recording"}),
     frozenset({"answer_learning", "checking"}),
     frozenset({"cache"}),
 )

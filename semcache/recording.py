@@ -1,0 +1,41 @@
+"""What was decided of each request, as counters and as a log line without its text."""
+
+from __future__ import annotations
+
+import logging
+
+from semcache.interfaces import Bypass, Decision, Hit, Miss, Supervisor
+from semcache.reply import Plan
+from semcache.tally import Tally
+
+requests_log = logging.getLogger("semcache.requests")
+
+
+def record(tally: Tally, supervisor: Supervisor | None, plan: Plan, decision: Decision) -> None:
+    """Count a decision, and log it where the log asks for requests."""
+    if supervisor is not None:
+        tally.add(f"certificate: {supervisor.header().split(';')[0]}")
+    match decision:
+        case Hit(tier=tier):
+            tally.add(f"hit: {tier}")
+        case Miss(reason=reason):
+            tally.add(f"miss: {reason}")
+        case Bypass(reason=reason):
+            tally.add(f"bypass: {reason}")
+    if requests_log.isEnabledFor(logging.INFO):
+        requests_log.info("%s", log_line(plan, decision))
+
+
+def log_line(plan: Plan, decision: Decision) -> str:
+    """One request without its text: `key=value` members, greppable."""
+    line = {
+        "tenant": plan.request.tenant[:8],
+        "key": plan.key.exact[:12],
+        "outcome": type(decision).__name__.lower(),
+        "reason": repr(decision.reason),
+    }
+    if isinstance(decision, Hit):
+        line["similarity"] = f"{decision.similarity:.4f}"
+    elif isinstance(decision, Miss) and decision.nearest is not None:
+        line["nearest"] = f"{decision.nearest:.4f}"
+    return " ".join(f"{name}={value}" for name, value in line.items())
