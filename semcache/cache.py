@@ -73,7 +73,6 @@ class SemCache:
         sharing: frozenset[str] = frozenset(),
     ) -> None:
         """`sharing`: names of answerers that compute on this machine, see `Checks`."""
-        self.answerers = tuple(answerers)
         self.supervisor = supervisor
         self.tally = Tally()
         self.layers = Layers(
@@ -92,7 +91,7 @@ class SemCache:
         self.feedback = FeedbackDesk(self.layers, self.decisions, supervisor, clock)
         self.checks = None if supervisor is None else Checks(self.layers, supervisor, sharing)
         self._settings = settings
-        self._planner = Planner(self.answerers, settings, extract)
+        self._planner = Planner(tuple(answerers), settings, extract)
         self._callers = threading.Semaphore(threads)
         self._threads = threads
         self._closed = False
@@ -100,6 +99,15 @@ class SemCache:
         self._writers = Workers(_WRITERS, "semcache-put")
         self._clock = clock
         self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, _Flights] = WeakKeyDictionary()
+
+    @property
+    def answerers(self) -> Sequence[Answerer]:
+        """Who answers a miss, in this order."""
+        return self._planner.answerers
+
+    @answerers.setter
+    def answerers(self, answerers: Sequence[Answerer]) -> None:
+        self._planner.answerers = answerers
 
     def plan(
         self,

@@ -60,8 +60,8 @@ class TrustSection:
     """`trust:` — how a near-duplicate is judged after gate and guards.
 
     `verifier`: whether the packaged one does; it knows the packaged encoder only, and lets few
-    paraphrases through that share few words. `threshold`: the
-    probability of a right answer from which it serves, 0..1; None for the one it was shipped with.
+    paraphrases through that share few words. `threshold`: the probability of a right answer from
+    which it serves, 0..1; None for the one it was shipped with.
 
     `max_wrong_rate`: the share of wrong answers that is borne, of hits or requests (`per`), 0..1;
     None for no certificate. `confidence`: the probability with which it is kept. `audit_share`: of
@@ -69,7 +69,7 @@ class TrustSection:
     that err. `packaged_calibration`: labels of the package serve until there are own ones.
     """
 
-    verifier: bool = False
+    verifier: bool = True
     threshold: float | None = None
     max_wrong_rate: float | None = None
     per: Literal["hit", "request"] = "hit"

@@ -17,9 +17,9 @@ from semcache.reply import Plan
 _NOBODY = Source()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Planner:
-    """Pure but for what the answerers say of themselves."""
+    """Pure but for what the answerers say of themselves. `answerers` may be replaced."""
 
     answerers: Sequence[Answerer]
     settings: PolicySettings

@@ -66,7 +66,8 @@ def test_a_stricter_threshold_serves_less(tmp_path: Path) -> None:
 
 
 def test_without_it_gate_and_guards_decide(tmp_path: Path) -> None:
-    _, paraphrase = decisions(tmp_path, {"threshold": 1.0}, STORED, PARAPHRASE)
+    trust = {"verifier": False, "threshold": 1.0}
+    _, paraphrase = decisions(tmp_path, trust, STORED, PARAPHRASE)
     assert isinstance(paraphrase, Hit)
 
 

@@ -193,7 +193,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         default=list(DEFAULT_GUARDS),
         help="empty: GPTCache's distance alone",
     )
-    parser.add_argument("--verifier", action="store_true", help="let the packaged one judge too")
+    parser.add_argument(
+        "--verifier",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether the packaged one judges too, as it does by default",
+    )
     parser.add_argument("--out", type=Path, help="folder for the plot (PNG) and the result (JSON)")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as args.folder:

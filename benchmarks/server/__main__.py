@@ -79,13 +79,17 @@ def free_port() -> int:
 
 
 def write_config(folder: Path, entries: int) -> Path:
-    """A server with an upstream that nothing listens on: only hits are asked for."""
+    """A server with an upstream that nothing listens on: only hits are asked for.
+
+    Without the verifier: the peer has none, and refuses nothing.
+    """
     path = folder / "cache_config.yaml"
     values = {
         "storage_config": {"data_dir": str(folder / "semcache"), "max_size": 2 * entries},
         "config": {"similarity_threshold": THRESHOLD},
         "engines": ["upstream"],
         "upstream": {"base_url": f"http://127.0.0.1:{free_port()}/v1"},
+        "trust": {"verifier": False},
     }
     path.write_text(yaml.safe_dump(values))
     return path
