@@ -11,7 +11,7 @@ import numpy as np
 
 from semcache.completion import Completion
 from semcache.interfaces import Judged, Supervisor, Vector
-from semcache.judging import LabelSource
+from semcache.judging import LabelSource, is_one_text
 from semcache.layers import Layers
 from semcache.policy import Keep
 from semcache.reply import Decided, Plan
@@ -73,7 +73,7 @@ class Learning:
         return same
 
     def _same(self, stored: Completion, fresh: Completion) -> bool | None:
-        if not (_plain(stored) and _plain(fresh)):
+        if not (is_one_text(stored) and is_one_text(fresh)):
             return None  # tool calls, several choices: equal or unknown
         one, other = self._vector(stored.text), self._vector(fresh.text)
         if one is None or other is None:
@@ -104,17 +104,9 @@ class Learning:
 
 def _equal(judged: Judged, fresh: Completion) -> bool:
     stored = judged.entry.completion
-    if _plain(stored) and _plain(fresh):
+    if is_one_text(stored) and is_one_text(fresh):
         return stored.text.split() == fresh.text.split()
     return _messages(stored) == _messages(fresh)
-
-
-def _plain(completion: Completion) -> bool:
-    """Whether the whole answer is one text."""
-    if len(completion.choices) != 1 or not completion.text:
-        return False
-    message = completion.choices[0].get("message") or {}
-    return not message.get("tool_calls") and not message.get("function_call")
 
 
 def _messages(completion: Completion) -> list[object]:

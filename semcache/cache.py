@@ -39,7 +39,7 @@ from semcache.journal import Journal
 from semcache.keys import Extract, whole
 from semcache.layers import BATCH, Layers
 from semcache.memory import Memory
-from semcache.planning import Planner
+from semcache.planning import plan_of
 from semcache.policy import Keeping, PolicySettings, Skip
 from semcache.recording import record
 from semcache.reply import Decided, Plan, Reply
@@ -73,6 +73,7 @@ class SemCache:
         sharing: frozenset[str] = frozenset(),
     ) -> None:
         """`sharing`: names of answerers that compute on this machine, see `Checks`."""
+        self.answerers = tuple(answerers)
         self.supervisor = supervisor
         self.tally = Tally()
         self.layers = Layers(
@@ -91,7 +92,7 @@ class SemCache:
         self.feedback = FeedbackDesk(self.layers, self.decisions, supervisor, clock)
         self.checks = None if supervisor is None else Checks(self.layers, supervisor, sharing)
         self._settings = settings
-        self._planner = Planner(tuple(answerers), settings, extract)
+        self._extract = extract
         self._callers = threading.Semaphore(threads)
         self._threads = threads
         self._closed = False
@@ -100,15 +101,6 @@ class SemCache:
         self._clock = clock
         self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, _Flights] = WeakKeyDictionary()
 
-    @property
-    def answerers(self) -> Sequence[Answerer]:
-        """Who answers a miss, in this order."""
-        return self._planner.answerers
-
-    @answerers.setter
-    def answerers(self, answerers: Sequence[Answerer]) -> None:
-        self._planner.answerers = answerers
-
     def plan(
         self,
         request: ChatRequest,
@@ -116,7 +108,7 @@ class SemCache:
         via: Answerer | None = None,
     ) -> Plan:
         """Route, admit and key a request. Raises ModelNotFound where nobody would answer it."""
-        return self._planner.plan(request, directives, via)
+        return plan_of(request, directives, self.answerers, via, self._settings, self._extract)
 
     def peek(self, plan: Plan) -> Reply | None:
         """An exact hit in memory: no thread, no disk, no event loop."""
@@ -318,8 +310,6 @@ class SemCache:
 
     def _close_leaves(self) -> None:
         self._closed = True
-        if self.checks is not None:
-            self.checks.close()
         for _ in range(self._threads):  # whoever looks something up has finished then
             self._callers.acquire()
         self._callers.release(self._threads)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
+from semcache.completion import Completion
 from semcache.entry import Candidate, Entry, Vector
 from semcache.sketch import Sketch
 
@@ -78,11 +79,15 @@ def by_answer(candidates: Sequence[Candidate]) -> list[Candidate]:
 def answer_of(candidate: Candidate) -> object:
     """What is equal for two candidates with the same answer, and for no others."""
     completion = candidate.entry.completion
+    return str(completion.text) if is_one_text(completion) else candidate.entry.id
+
+
+def is_one_text(completion: Completion) -> bool:
+    """Whether an answer is one text and nothing else: no tool call, no second choice."""
     if len(completion.choices) != 1 or not completion.text:
-        return candidate.entry.id
+        return False
     message = completion.choices[0].get("message") or {}
-    plain = not message.get("tool_calls") and not message.get("function_call")
-    return str(completion.text) if plain else candidate.entry.id
+    return not message.get("tool_calls") and not message.get("function_call")
 
 
 class Verifier(Protocol):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from semcache import freshness, policy
 from semcache.completion import Completion
+from semcache.directives import Directives
 from semcache.interfaces import (
     Asked,
     Candidate,
@@ -167,22 +168,24 @@ class Layers:
 
         A verifier sees them all: how near another answer is says much about the nearest one.
         """
-        if freshness.refuses(self._timeliness(plan, asked.vector), self.settings):
+        timeliness = self._timeliness(plan, asked.vector)
+        if freshness.refuses(timeliness, self.settings):
             return Miss("volatile")
+        wishes = freshness.wishes(plan.directives, timeliness, self.settings)
         most = self.settings.candidates
         if self.verifier is None and self.choose is policy.first and most > 1:
-            decision = self._judged(plan, asked, 1)
+            decision = self._judged(plan, asked, wishes, 1)
             near = decision.nearest if isinstance(decision, Miss) else None
             if near is None or near < self.settings.threshold:
                 return decision
-        return self._judged(plan, asked, max(most, self.settings.around))
+        return self._judged(plan, asked, wishes, max(most, self.settings.around))
 
-    def _judged(self, plan: Plan, asked: Asked, k: int) -> Hit | Miss:
+    def _judged(self, plan: Plan, asked: Asked, wishes: Directives, k: int) -> Hit | Miss:
         return policy.judge_semantic(
             asked,
             self.neighbours(plan, asked, k),
             self.clock(),
-            freshness.wishes(plan.directives, self._timeliness(plan, asked.vector), self.settings),
+            wishes,
             self.settings,
             self.verifier,
             self.choose,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from semcache import freshness, policy
 from semcache.chat import ChatRequest
-from semcache.directives import NONE, Directives
+from semcache.directives import Directives
 from semcache.errors import ModelNotFound
 from semcache.interfaces import Answerer
 from semcache.keys import Extract, Source, request_key
@@ -17,43 +16,34 @@ from semcache.reply import Plan
 _NOBODY = Source()
 
 
-@dataclass(slots=True)
-class Planner:
-    """Pure but for what the answerers say of themselves. `answerers` may be replaced."""
+def plan_of(
+    request: ChatRequest,
+    directives: Directives,
+    answerers: Sequence[Answerer],
+    via: Answerer | None,
+    settings: PolicySettings,
+    extract: Extract,
+) -> Plan:
+    """Route, admit and key a request; `via` answers what none of `answerers` accepts.
 
-    answerers: Sequence[Answerer]
-    settings: PolicySettings
-    extract: Extract
-
-    def plan(
-        self,
-        request: ChatRequest,
-        directives: Directives = NONE,
-        via: Answerer | None = None,
-    ) -> Plan:
-        """Route, admit and key a request; `via` answers what no configured answerer accepts.
-
-        Raises ModelNotFound where nobody would answer it.
-        """
-        answerer = via
-        for one in self.answerers:
-            if one.accepts(request):
-                answerer = one
-                break
-        if answerer is None and not directives.only_if_cached:
-            raise ModelNotFound(_nobody_answers(request, self.answerers), param="model")
-        source = _NOBODY if answerer is None else answerer.source(request)
-        found = freshness.timeliness(request, self.settings)
-        admission = policy.admit(request, directives, self.settings)
-        per_user = freshness.per_user(found, self.settings)
-        return Plan(
-            request=request,
-            directives=directives,
-            admission=freshness.admit(admission, found, request, self.settings),
-            answerer=answerer,
-            key=request_key(request, source, self.extract, per_user=per_user),
-            timeliness=found,
-        )
+    Pure but for what the answerers say of themselves. Raises ModelNotFound where nobody would
+    answer it.
+    """
+    answerer = next((one for one in answerers if one.accepts(request)), via)
+    if answerer is None and not directives.only_if_cached:
+        raise ModelNotFound(_nobody_answers(request, answerers), param="model")
+    source = _NOBODY if answerer is None else answerer.source(request)
+    found = freshness.timeliness(request, settings)
+    admission = policy.admit(request, directives, settings)
+    per_user = freshness.per_user(found, settings)
+    return Plan(
+        request=request,
+        directives=directives,
+        admission=freshness.admit(admission, found, request, settings),
+        answerer=answerer,
+        key=request_key(request, source, extract, per_user=per_user),
+        timeliness=found,
+    )
 
 
 def _nobody_answers(request: ChatRequest, answerers: Sequence[Answerer]) -> str:

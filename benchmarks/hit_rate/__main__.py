@@ -191,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--guards",
         nargs="*",
         default=list(DEFAULT_GUARDS),
-        help="empty: GPTCache's distance alone",
+        help="empty: none; with --no-verifier GPTCache's distance alone",
     )
     parser.add_argument(
         "--verifier",

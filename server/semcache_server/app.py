@@ -64,6 +64,26 @@ class Readiness:
 def build_app(serving: Serving) -> Front:
     """The ASGI application; its `rest` is the Starlette application with all routes."""
     readiness = Readiness()
+    answering = {
+        "/v1/chat/completions": _answering(serving, "chat"),
+        "/v1/completions": _answering(serving, "completion"),
+    }
+    rest = Starlette(
+        routes=[
+            *(Route(path, app, methods=["POST"]) for path, app in answering.items()),
+            *_other_routes(serving, readiness),
+        ],
+        lifespan=_lifespan(serving, readiness),
+        exception_handlers={
+            SemcacheError: _semcache_error,
+            HTTPException: _http_error,
+            Exception: _unexpected,
+        },
+    )
+    return Front(answering, rest, {path: app.at_once for path, app in answering.items()})
+
+
+def _other_routes(serving: Serving, readiness: Readiness) -> list[Route]:
     legacy = Legacy(
         cache=serving.cache,
         model=serving.model,
@@ -71,10 +91,6 @@ def build_app(serving: Serving) -> Front:
         max_body_bytes=serving.max_body_bytes,
         file_key=serving.cache_file_key,
     )
-    answering = {
-        "/v1/chat/completions": _answering(serving, "chat"),
-        "/v1/completions": _answering(serving, "completion"),
-    }
     trust = Trust(
         cache=serving.cache,
         model=serving.model,
@@ -82,7 +98,6 @@ def build_app(serving: Serving) -> Front:
         max_body_bytes=serving.max_body_bytes,
     )
     routes = [
-        *(Route(path, app, methods=["POST"]) for path, app in answering.items()),
         Route("/v1/models", _models(serving), methods=["GET"]),
         Route("/v1/models/{name:path}", _model(serving), methods=["GET"]),
         Route("/v1/cache/explain", trust.explain, methods=["POST"]),
@@ -104,16 +119,7 @@ def build_app(serving: Serving) -> Front:
             max_body_bytes=serving.max_body_bytes,
         )
         routes.append(Route("/v1/embeddings", embeddings, methods=["POST"]))
-    rest = Starlette(
-        routes=routes,
-        lifespan=_lifespan(serving, readiness),
-        exception_handlers={
-            SemcacheError: _semcache_error,
-            HTTPException: _http_error,
-            Exception: _unexpected,
-        },
-    )
-    return Front(answering, rest, {path: app.at_once for path, app in answering.items()})
+    return routes
 
 
 def _answering(serving: Serving, kind: Any) -> Answering:
