@@ -1,6 +1,7 @@
 """The seams: what the driver asks of a store, an encoder and an answerer.
 
-What it asks of a verifier and of a supervisor stands in `judging`, and has its name here too.
+What it asks of a verifier and of a supervisor stands in `judging`, what an answerer asks of a body
+of documents in `retrieval`; both have their names here too.
 
 Rules of this file:
 1. A seam has few methods, and its implementations raise only from `semcache.errors`.
@@ -28,6 +29,9 @@ from semcache.judging import Supervisor as Supervisor
 from semcache.judging import Verdict as Verdict
 from semcache.judging import Verifier as Verifier
 from semcache.keys import Scope, Source
+from semcache.retrieval import Found as Found
+from semcache.retrieval import Passage as Passage
+from semcache.retrieval import Retriever as Retriever
 from semcache.sketch import Sketch
 
 # ------------------------------------------------------------------------------- what is decided

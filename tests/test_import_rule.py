@@ -26,7 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"sse", "answer_form"}),
     frozenset({"keys", "flight"}),
-    frozenset({"entry", "interfaces", "judging", "lexical", "render", "sketch"}),
+    frozenset({"entry", "interfaces", "judging", "lexical", "render", "retrieval", "sketch"}),
     frozenset({"guards", "policy", "memory", "volatile", "decisions", "journal", "retries"}),
     frozenset({"reply", "freshness"}),
     frozenset({"explain", "layers", "feedback", "explanation", "planning", "recording"}),
