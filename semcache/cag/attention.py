@@ -1,28 +1,23 @@
-"""Attention over a shared, immutable prefix and a request's own tail, without joining the two.
+"""The attention function that the network calls: a plain causal softmax over context and tail.
 
-The usual cache concatenates: every layer of every step copies the whole prefix. Here the scores
-over prefix and tail are computed apart and softmaxed as one row, which is exact; the prefix's keys
-and values are read where they lie, by any number of requests. The query heads of one key-value
-head are stacked (GQA), so the prefix is never expanded either. This is the shared-prefix half of
-cascade attention (Hydragen, arXiv 2402.05099) with plain tensor operations.
+The usual cache concatenates: every layer of every step copies the whole prefix. Here a request's
+context stays apart from its tail (`segments`), and travels with the forward call.
 
-Shapes: query (1, heads, asked, dim); prefix and tail (1, kv heads, length, dim). A query sees all
-of the prefix, and the tail up to itself.
+Shapes: query (1, heads, asked, dim); the tail (1, kv heads, length, dim). A query sees all of the
+context, and the tail up to itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-NAME = "semcache_prefix"
+from semcache.cag.segments import Attended, visible
 
-LayerKV: TypeAlias = tuple[Tensor, Tensor]
+NAME = "semcache_prefix"
 
 # What a layer may ask of its attention beyond a scaled softmax. Where one is set, this function
 # is wrong for the model: it says so, and the engine falls back to the model's own.
@@ -37,13 +32,13 @@ def prefix_attention(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
-    shared_prefix: Sequence[LayerKV] | None = None,
+    shared_prefix: Attended | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
     """The function that transformers calls in each layer; `key` and `value` are the whole tail.
 
-    `shared_prefix` travels with the forward call: (key, value) of each layer. Raises ValueError
-    where the model wants more than a causal softmax.
+    `shared_prefix` travels with the forward call: what is attended to before the tail. Raises
+    ValueError where the model wants more than a causal softmax.
     """
     if (
         attention_mask is not None
@@ -53,45 +48,25 @@ def prefix_attention(
         raise ValueError("This model's attention is not a plain causal softmax.")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if shared_prefix is not None:
-        mixed = _over_both(query, shared_prefix[module.layer_idx], (key, value), scale)
+        mixed = shared_prefix.attend(module.layer_idx, query, (key, value), scale)
     else:
-        mixed = _over_tail(query, key, value, scale)
+        mixed = over_tail(query, key, value, scale)
     return mixed.transpose(1, 2).contiguous(), None
 
 
-def _over_tail(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+def over_tail(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """Over a tail that follows nothing."""
     heads, asked = query.shape[1:3]
     groups, seen = key.shape[1:3]
     if asked == 1:
         stacked = query.reshape(1, groups, heads // groups, -1)
         mixed = scaled_dot_product_attention(stacked, key, value, scale=scale)
         return mixed.reshape(1, heads, 1, -1)
-    mask = None if asked == seen else _visible(asked, seen, query.device)
+    mask = None if asked == seen else visible(asked, seen, query.device)
     key, value = (_expanded(part, heads // groups) for part in (key, value))
     return scaled_dot_product_attention(
         query, key, value, attn_mask=mask, is_causal=mask is None, scale=scale
     )
-
-
-def _over_both(query: Tensor, prefix: LayerKV, tail: LayerKV, scale: float) -> Tensor:
-    _, heads, asked, dim = query.shape
-    groups, seen = tail[0].shape[1:3]
-    stacked = query.reshape(groups, -1, dim) * scale
-    over_prefix = stacked @ prefix[0][0].transpose(1, 2)
-    over_tail = stacked @ tail[0][0].transpose(1, 2)
-    if asked > 1:
-        hidden = ~_visible(asked, seen, query.device)
-        over_tail = over_tail.masked_fill(hidden.repeat(heads // groups, 1), float("-inf"))
-    scores = torch.cat((over_prefix, over_tail), dim=-1)
-    weights = scores.softmax(dim=-1, dtype=torch.float32).to(query.dtype)
-    length = prefix[0].shape[2]
-    mixed = weights[..., :length] @ prefix[1][0] + weights[..., length:] @ tail[1][0]
-    return mixed.reshape(1, heads, asked, -1)
-
-
-def _visible(asked: int, seen: int, device: torch.device) -> Tensor:
-    """(asked, seen): which tail positions each query sees; the last query sees all."""
-    return torch.ones(asked, seen, dtype=torch.bool, device=device).tril(seen - asked)
 
 
 def _expanded(part: Tensor, times: int) -> Tensor:

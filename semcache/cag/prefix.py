@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from transformers.cache_utils import Cache
 
-from semcache.cag.attention import LayerKV
+from semcache.cag.segments import LayerKV
 
 
 @dataclass(frozen=True, slots=True)

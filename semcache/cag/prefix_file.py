@@ -24,9 +24,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from semcache.cag.attention import LayerKV
 from semcache.cag.identity import digest_of
 from semcache.cag.prefix import Prefix
+from semcache.cag.segments import LayerKV
 
 log = logging.getLogger("semcache.cag")
 

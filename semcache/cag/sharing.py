@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from semcache.cag import attention
-from semcache.cag.attention import LayerKV
 from semcache.cag.prefix import Prefix
+from semcache.cag.segments import Attended, Context, LayerKV, Segment
 from semcache.cag.tail import TailCache, TailLayer
 
 
@@ -64,10 +64,13 @@ class SplitSharing:
         return shared
 
     def begin(self, prefix: Prefix | None, reused: int, capacity: int = 0) -> TailCache:
-        layers: Sequence[LayerKV] | None = None
-        if prefix is not None and reused:
-            layers = [(k[:, :, :reused], v[:, :, :reused]) for k, v in prefix.layers]
-        return TailCache([TailLayer(reused, capacity) for _ in range(self._depth)], layers)
+        if prefix is None or not reused:
+            return self.after(None, 0, capacity)
+        return self.after(Context([Segment(prefix.layers).part(0, reused)]), reused, capacity)
+
+    def after(self, context: Attended | None, length: int, capacity: int = 0) -> TailCache:
+        """A cache for one request after a context of `length` tokens."""
+        return TailCache([TailLayer(length, capacity) for _ in range(self._depth)], context)
 
     def copy(self, cache: TailCache) -> TailCache:
         return cache.copy()

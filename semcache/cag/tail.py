@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-from semcache.cag.attention import LayerKV
+from semcache.cag.segments import Attended, LayerKV
 
 _BLOCK = 64
 
@@ -44,7 +44,7 @@ class TailLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         keys[:, :, self.length : end] = key_states
         values[:, :, self.length : end] = value_states
         self.length = end
-        return keys[:, :, :end], values[:, :, :end]
+        return self.seen
 
     def copy(self) -> TailLayer:
         """The same tail in buffers of its own."""
@@ -67,12 +67,24 @@ class TailLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         """No bound."""
         return -1
 
+    def move_to(self, buffers: LayerKV) -> None:
+        """Go on in these buffers, with a copy of what is written."""
+        for new, old in zip(buffers, self.written, strict=True):
+            new[:, :, : self.length] = old[:, :, : self.length]
+        self._buffers = buffers
+
     @property
     def written(self) -> LayerKV:
         """The buffers, keys and values; what lies beyond `length` means nothing."""
         if self._buffers is None:
             raise ValueError("nothing has been read yet")
         return self._buffers
+
+    @property
+    def seen(self) -> LayerKV:
+        """Keys and values of the whole tail: views."""
+        keys, values = self.written
+        return keys[:, :, : self.length], values[:, :, : self.length]
 
     def _grown(self, length: int) -> LayerKV:
         keys, values = (_buffer(old, length) for old in self.written)
@@ -82,12 +94,22 @@ class TailLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
 
 
 class TailCache(Cache):
-    """A request's tail after `prefix` (key and value of each layer), or after nothing."""
+    """A request's tail after `prefix` (what it attends to before), or after nothing."""
 
-    def __init__(self, tails: Sequence[TailLayer], prefix: Sequence[LayerKV] | None) -> None:
+    def __init__(self, tails: Sequence[TailLayer], prefix: Attended | None) -> None:
         super().__init__(layers=[*tails])
         self.tails = tuple(tails)
         self.prefix = prefix
+
+    @property
+    def length(self) -> int:
+        """Tokens of the tail, without the prefix."""
+        return self.tails[-1].length
+
+    def cut(self, length: int) -> None:
+        """Forget what comes after the first `length` tokens of the tail."""
+        for tail in self.tails:
+            tail.length = length
 
     def copy(self) -> TailCache:
         """A second tail that begins as this one; the prefix stays shared."""

@@ -13,6 +13,7 @@ from semcache.cag.attention import prefix_attention
 from semcache.cag.model import LanguageModel, load_model
 from semcache.cag.prefix import Prefix, shared_length
 from semcache.cag.probe import choose_sharing
+from semcache.cag.segments import Context, Segment
 from semcache.cag.settings import CagSettings
 from semcache.cag.sharing import Sharing
 from tests.cag.asking import Oracle
@@ -164,7 +165,12 @@ def test_attention_is_a_causal_softmax_over_prefix_and_tail(asked: int, groups: 
         layer_idx = 1
 
     found, _ = prefix_attention(
-        Layer(), query, *tail, None, scaling=0.3, shared_prefix=[prefix[::-1], prefix]
+        Layer(),
+        query,
+        *tail,
+        None,
+        scaling=0.3,
+        shared_prefix=Context([Segment((prefix[::-1], prefix))]),
     )
     for head in range(heads):
         group = head * groups // heads
