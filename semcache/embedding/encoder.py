@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
@@ -23,6 +22,7 @@ from semcache.embedding.artefact import Artefact, Say, models_dir, prepare
 from semcache.embedding.source import DEFAULT_MODEL, find_source
 from semcache.errors import ConfigError, EmbeddingError
 from semcache.interfaces import Encoded, Vector
+from semcache.onnx_graph import open_session
 from semcache.sketch import MAX_TOKENS, Sketch, sketch_of
 
 _SENTENCE, _TOKENS = "sentence_embedding", "last_hidden_state"
@@ -51,7 +51,7 @@ class SentenceEncoder:
         """
         try:
             self._tokenizer = _load_tokenizer(artefact.tokenizer)
-            self._session: Any = _load_session(artefact.model)
+            self._session: Any = open_session(artefact.model)
         except Exception as error:  # both libraries raise bare exceptions of their own
             raise ConfigError(
                 f"The encoder in {artefact.model.parent} cannot be loaded: {error}"
@@ -196,14 +196,6 @@ def _load_tokenizer(path: Path) -> Any:
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True  # "[SEP]" in a question is text, not a command
     return tokenizer
-
-
-def _load_session(model: Path) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
 
 def _pool(tokens: NDArray[np.float32], mask: _Ids) -> NDArray[np.float32]:

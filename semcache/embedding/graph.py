@@ -1,9 +1,8 @@
 """A BERT sentence encoder as an ONNX graph, with pooling and normalisation inside.
 
-Built straight from the weights, so that no training framework is needed. Inputs `input_ids` and
-`attention_mask`, int64 (batch, tokens). Outputs `sentence_embedding`, float32 (batch, dim), unit
-rows: the masked mean of the token vectors; and `last_hidden_state`, float32 (batch, tokens, dim),
-the token vectors of the same forward pass.
+Inputs `input_ids` and `attention_mask`, int64 (batch, tokens). Outputs `sentence_embedding`,
+float32 (batch, dim), unit rows: the masked mean of the token vectors; and `last_hidden_state`,
+float32 (batch, tokens, dim), the token vectors of the same forward pass.
 
 The network is that of Devlin et al. 2018 (arXiv 1810.04805): post-norm, the exact GELU.
 
@@ -21,15 +20,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
-OPSET = 17
+from semcache.onnx_graph import FLOATS, INTS, Nodes
+
 SENTENCE, TOKENS = "sentence_embedding", "last_hidden_state"
 Weights = Mapping[str, NDArray[np.float32]]
 
-_IR_VERSION = 9
 _WEIGHT_MAX, _INPUT_MAX, _INPUT_ZERO = 63, 127, 128
 _MASKED = -1e4
 
@@ -40,7 +37,7 @@ def build_graph(weights: Weights, config: Mapping[str, Any], *, quantize: bool) 
     `weights` are named as in Hugging Face's BertModel; `config` is its config.json. Raises KeyError
     where one is missing.
     """
-    return _Network(weights, config, quantize).model()
+    return _Network(weights, config, quantize).built()
 
 
 def quantize_columns(
@@ -51,38 +48,7 @@ def quantize_columns(
     return np.rint(kernel / scale).astype(np.int8), scale.astype(np.float32)
 
 
-class _Graph:
-    """Nodes and constants as they accumulate; each method returns the name of its output."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-
-    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        return self.ops(kind, 1, *inputs, **attributes)[0]
-
-    def ops(self, kind: str, outputs: int, *inputs: str, **attributes: Any) -> list[str]:
-        names = [f"n{len(self.nodes)}_{at}" for at in range(outputs)]
-        self.nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
-        return names
-
-    def output(self, kind: str, name: str, *inputs: str) -> None:
-        self.nodes.append(helper.make_node(kind, list(inputs), [name]))
-
-    def constant(self, value: NDArray[Any]) -> str:
-        name = f"c{len(self.constants)}"
-        array = np.ascontiguousarray(value) if value.ndim else value
-        self.constants.append(numpy_helper.from_array(array, name))
-        return name
-
-    def number(self, value: float) -> str:
-        return self.constant(np.asarray(value, dtype=np.float32))
-
-    def ints(self, value: int | list[int]) -> str:
-        return self.constant(np.asarray(value, dtype=np.int64))
-
-
-class _Network(_Graph):
+class _Network(Nodes):
     def __init__(self, weights: Weights, config: Mapping[str, Any], quantize: bool) -> None:
         super().__init__()
         self._weights = weights
@@ -92,8 +58,8 @@ class _Network(_Graph):
         self._dim = int(config["hidden_size"])
         self._eps = float(config.get("layer_norm_eps", 1e-12))
 
-    def model(self) -> Any:
-        mask = self.op("Cast", "attention_mask", to=TensorProto.FLOAT)
+    def built(self) -> Any:
+        mask = self.op("Cast", "attention_mask", to=FLOATS)
         bias = self._mask_bias(mask)
         hidden = self._embeddings()
         for layer in range(self._layers):
@@ -101,21 +67,11 @@ class _Network(_Graph):
         self.output("Identity", TOKENS, hidden)
         self._pool(hidden, mask)
         axes = ["batch", "tokens"]
-        value = helper.make_tensor_value_info
-        graph = helper.make_graph(
-            self.nodes,
+        return self.model(
             "sentence_encoder",
-            [value(name, TensorProto.INT64, axes) for name in ("input_ids", "attention_mask")],
-            [
-                value(SENTENCE, TensorProto.FLOAT, ["batch", self._dim]),
-                value(TOKENS, TensorProto.FLOAT, [*axes, self._dim]),
-            ],
-            self.constants,
+            {name: (INTS, axes) for name in ("input_ids", "attention_mask")},
+            {SENTENCE: (FLOATS, ["batch", self._dim]), TOKENS: (FLOATS, [*axes, self._dim])},
         )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
-        model.ir_version = _IR_VERSION
-        onnx.checker.check_model(model)
-        return model
 
     # ---------------------------------------------------------------------------------- network
 
@@ -189,7 +145,7 @@ class _Network(_Graph):
         rows = self.op("QuantizeLinear", self.op("Div", value, row_scale), self.number(1), zero)
         columns, column_scale = quantize_columns(kernel)
         summed = self.op("MatMulInteger", rows, self.constant(columns), zero)
-        product = self.op("Cast", summed, to=TensorProto.FLOAT)
+        product = self.op("Cast", summed, to=FLOATS)
         return self.op("Mul", self.op("Mul", product, self.constant(column_scale)), row_scale)
 
     def _norm(self, value: str, name: str) -> str:

@@ -12,13 +12,15 @@ of them came first.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semcache.onnx_graph import open_session
+from semcache.verify.alignment_graph import build_graph, means_of
 from semcache.verify.tokens import FUNCTION, RARITY, Tokens
 from semcache.verify.weight_file import Floats, array, packed, read
 
@@ -28,7 +30,7 @@ ABOUT_TOKENS, ABOUT_PAIRS = 5, 4
 there, the two multiplied; function word; rarity), and with each pair (cosine of the questions,
 tokens of the shorter, their ratio, share of tokens that stand in both)."""
 
-_NEVER, _TINY = np.float32(-1e4), np.float32(1e-5)
+_NEVER = np.float32(-1e4)
 
 Bools: TypeAlias = NDArray[np.bool_]
 Dense: TypeAlias = tuple[Floats, Floats]
@@ -38,6 +40,8 @@ Dense: TypeAlias = tuple[Floats, Floats]
 @dataclass(frozen=True, slots=True)
 class Block:
     """One layer; `near` (heads, 2 * reach + 2): biases by distance, then for the other question.
+
+    Normalisation's scales are part of the kernels after it.
 
     `alike` (heads,) multiplies cosines, `equal` (heads,) is for one word in two places.
     """
@@ -50,26 +54,6 @@ class Block:
     alike: Floats
     equal: Floats
 
-    def applied(self, tokens: Floats, beside: _Beside) -> Floats:
-        """(k, N, width) to the same. Normalisation's scales are part of the kernels after it."""
-        k, count, width = tokens.shape
-        heads = len(self.alike)
-        mixed = _affine(_normal(tokens), self.inward).reshape(k, count, 3, heads, width // heads)
-        query, key, value = mixed.transpose(2, 0, 3, 1, 4)
-        shares = query @ key.transpose(0, 1, 3, 2)
-        shares += self.near[:, beside.places] + beside.closed
-        shares += beside.cosines * self.alike[:, None, None]
-        shares += beside.equal * self.equal[:, None, None]
-        shares -= shares.max(axis=-1, keepdims=True)
-        np.exp(shares, out=shares)
-        found = shares @ value
-        found /= shares.sum(axis=-1, keepdims=True)
-        found = found.transpose(0, 2, 1, 3).reshape(k, count, width)
-        tokens = tokens + _affine(found, self.outward)
-        inner = _affine(_normal(tokens), self.up)
-        np.maximum(inner, 0, out=inner)
-        return tokens + _affine(inner, self.down)
-
 
 @dataclass(frozen=True, slots=True)
 class _Beside:
@@ -81,7 +65,6 @@ class _Beside:
     places: NDArray[np.intp]
     cosines: Floats
     equal: Floats
-    closed: Floats
     about_pairs: Floats
 
 
@@ -98,6 +81,10 @@ class Alignment:
     hidden: Dense
     pairs: Floats
     output: Dense
+    session: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "session", open_session(build_graph(self)))
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -131,23 +118,19 @@ class Alignment:
         `cosines`: of the questions' own vectors. Symmetric in the two questions.
         """
         beside = _beside(ours, others, cosines, self.blocks[0].near.shape[1] // 2 - 1)
-        tokens = _affine(beside.vectors, (self.inward[0][: self.dim], self.inward[1]))
-        tokens += beside.about @ self.inward[0][self.dim :]
-        for block in self.blocks:
-            tokens = block.applied(tokens, beside)
-        pooled = _pooled(_normal(tokens) * self.last[0] + self.last[1], beside.there, len(ours.ids))
-        inner = np.tanh(_affine(pooled, self.hidden) + beside.about_pairs @ self.pairs)
-        found: Floats = _affine(inner, self.output)[:, 0]
+        there = beside.there.astype(np.float32)
+        given = {
+            "vectors": beside.vectors,
+            "about": beside.about,
+            "places": beside.places,
+            "cosines": beside.cosines,
+            "equal": beside.equal,
+            "closed": (1 - there) * _NEVER,
+            "means": means_of(there, len(ours.ids)),
+            "pairs": beside.about_pairs,
+        }
+        found: Floats = self.session.run(None, given)[0][:, 0]
         return found
-
-
-def _pooled(tokens: Floats, there: Bools, split: int) -> Floats:
-    """Of the two questions' means the sum and the distance; and the maximum over all tokens."""
-    count = there[:, split:].sum(axis=1, keepdims=True)
-    one = tokens[:, :split].mean(axis=1)
-    other = (tokens[:, split:] * there[:, split:, None]).sum(axis=1) / count.astype(np.float32)
-    most = np.where(there[..., None], tokens, _NEVER).max(axis=1)
-    return np.concatenate((one + other, np.abs(one - other), most), axis=1)
 
 
 def _beside(
@@ -183,7 +166,6 @@ def _beside(
         _places(split, shape[1], reach),
         near[:, None],
         equal[:, None],
-        np.where(there, np.float32(0), _NEVER)[:, None, None],
         np.stack(pairs, axis=1).astype(np.float32),
     )
 
@@ -195,21 +177,6 @@ def _places(split: int, count: int, reach: int) -> NDArray[np.intp]:
     found: NDArray[np.intp] = np.clip(at[None] - at[:, None], -reach, reach) + reach
     found[:split, split:] = found[split:, :split] = 2 * reach + 1
     return found
-
-
-def _normal(tokens: Floats) -> Floats:
-    """Mean 0 and variance 1 over the width (Ba et al. 2016)."""
-    width = np.float32(tokens.shape[-1])
-    away = np.subtract(tokens, np.add.reduce(tokens, axis=-1, keepdims=True) / width)
-    spread = np.einsum("knw,knw->kn", away, away)[..., None]
-    found: Floats = away / np.sqrt(spread / width + _TINY)
-    return found
-
-
-def _affine(rows: Floats, dense: Dense) -> Floats:
-    found: Floats = rows.reshape(-1, rows.shape[-1]) @ dense[0]
-    found += dense[1]
-    return found.reshape(*rows.shape[:-1], -1)
 
 
 def _dense(data: Any, inputs: int, outputs: int) -> Dense:

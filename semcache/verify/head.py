@@ -1,70 +1,19 @@
-"""A trained head: named features in, the probability of a right answer out. numpy only.
-
-Two kinds, both small:
-
-- `layers`: affine layers with tanh between them (one layer: logistic regression);
-- `trees`: gradient-boosted regression trees as flat arrays, read without branching in Python.
-"""
+"""A trained head: named features in, the probability of a right answer out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from semcache.onnx_graph import open_session
+from semcache.verify.members import Layers, Trees, mean_graph, member_of
 from semcache.verify.weight_file import Floats, array, read
 
-Places: TypeAlias = NDArray[np.intp]
-
 FORMAT = "semcache pair head 1"
-_EXTREME = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Layers:
-    """Affine layers, kernels (inputs, outputs); the last has one output."""
-
-    kernels: tuple[Floats, ...]
-    biases: tuple[Floats, ...]
-
-    def logits(self, rows: Floats) -> Floats:
-        """(n,) of standardised features (n, inputs)."""
-        for kernel, bias in zip(self.kernels[:-1], self.biases[:-1], strict=True):
-            rows = np.tanh(rows @ kernel + bias)
-        found: Floats = (rows @ self.kernels[-1] + self.biases[-1])[:, 0]
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Trees:
-    """All nodes of all trees in one row: a line goes `left` where its feature is at most the
-    threshold.
-
-    `roots` (trees,) are places in that row, and so are the children. A leaf leads to itself, so
-    that `depth` steps bring every line to its leaf.
-    """
-
-    roots: Places
-    feature: Places
-    threshold: Floats
-    left: Places
-    right: Places
-    value: Floats
-    base: float
-    depth: int
-
-    def logits(self, rows: Floats) -> Floats:
-        """(n,) of standardised features (n, inputs)."""
-        at = np.tile(self.roots, (len(rows), 1))
-        begins = np.arange(len(rows))[:, None] * rows.shape[1]
-        for _ in range(self.depth):
-            low = rows.take(begins + self.feature.take(at)) <= self.threshold.take(at)
-            at = np.where(low, self.left.take(at), self.right.take(at))
-        found: Floats = self.value.take(at).sum(axis=1) + np.float32(self.base)
-        return found
+_EXTREME = np.float32(30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +51,11 @@ class Head:
     encoders: frozenset[str]
     wary: tuple[Wary, ...] = ()
     outside: float = 0.0
+    session: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        session = open_session(mean_graph(self.members, len(self.inputs)))
+        object.__setattr__(self, "session", session)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -119,7 +73,7 @@ class Head:
         threshold = float(data["threshold"])
         if not 0 < threshold <= 1:
             raise ValueError("the threshold is no probability")
-        members = tuple(_member(one, size) for one in data["members"])
+        members = tuple(member_of(one, size) for one in data["members"])
         if not members:
             raise ValueError("it has no members")
         encoders = frozenset(str(one) for one in data["encoders"])
@@ -145,31 +99,25 @@ class Head:
         if features.ndim != 2 or features.shape[1] != len(self.inputs):
             raise ValueError(f"features have the shape (n, {len(self.inputs)})")
         sound = np.asarray(np.isfinite(features).all(axis=1))
-        known = features if sound.all() else np.where(sound[:, None], features, self.mean)
+        every = bool(sound.all())
+        known = features if every else np.where(sound[:, None], features, self.mean)
         rows = ((known - self.mean) / self.scale).astype(np.float32, copy=False)
-        total = self.members[0].logits(rows)
-        for member in self.members[1:]:
-            total = total + member.logits(rows)
-        total = total * np.float32((1 - self.outside) / len(self.members))
+        found: Floats = self.session.run(None, {"rows": rows})[0][:, 0]
+        if self.outside:
+            found *= np.float32(1 - self.outside)
         for rule in self.wary:
-            total -= rule.loss(known)
-        found: Floats = np.where(sound, total, -np.inf).astype(np.float32)
+            found -= rule.loss(known)
+        if not every:
+            found[~sound] = -np.inf
         return found
 
 
 def chances(log_odds: Floats) -> Floats:
     """Probabilities; 0 for minus infinity and for what is no number."""
-    with np.errstate(invalid="ignore"):
-        found = 1 / (1 + np.exp(-np.clip(log_odds, -_EXTREME, _EXTREME)))
-    return np.where(log_odds > -np.inf, found, 0).astype(np.float32)
-
-
-def _member(data: Any, inputs: int) -> Layers | Trees:
-    if data["kind"] == "layers":
-        return _layers(data, inputs)
-    if data["kind"] == "trees":
-        return _trees(data, inputs)
-    raise ValueError(f"the kind '{data['kind']}' is unknown")
+    held = np.minimum(np.maximum(log_odds, -_EXTREME), _EXTREME)
+    found: Floats = np.float32(1) / (1 + np.exp(-held))
+    found[~(log_odds > -np.inf)] = 0
+    return found
 
 
 def _wary(data: Any, inputs: tuple[str, ...]) -> Wary:
@@ -180,44 +128,3 @@ def _wary(data: Any, inputs: tuple[str, ...]) -> Wary:
         raise ValueError("a loss of log odds is out of range")
     places = tuple(inputs.index(name) for name in limits)
     return Wary(places, array(least, len(limits)), array(most, len(limits)), by)
-
-
-def _layers(data: Any, inputs: int) -> Layers:
-    sizes = [inputs, *(len(bias) for bias in data["biases"])]
-    if sizes[-1] != 1 or len(data["kernels"]) != len(sizes) - 1:
-        raise ValueError("the layers do not fit together")
-    kernels = tuple(
-        array(kernel, one, other)
-        for kernel, one, other in zip(data["kernels"], sizes[:-1], sizes[1:], strict=True)
-    )
-    return Layers(kernels, tuple(array(bias, len(bias)) for bias in data["biases"]))
-
-
-def _trees(data: Any, inputs: int) -> Trees:
-    shape = np.asarray(data["feature"]).shape
-    if len(shape) != 2:
-        raise ValueError("trees are arrays of (trees, nodes)")
-    places = {name: np.asarray(data[name]) for name in ("feature", "left", "right")}
-    for name, limit in (("feature", inputs), ("left", shape[1]), ("right", shape[1])):
-        found = places[name]
-        if (
-            found.shape != shape
-            or found.dtype.kind != "i"
-            or found.min() < 0
-            or found.max() >= limit
-        ):
-            raise ValueError(f"'{name}' of the trees is out of range")
-    depth = int(data["depth"])
-    if not 0 < depth <= 32:
-        raise ValueError("the depth of the trees is out of range")
-    roots = np.arange(shape[0]) * shape[1]
-    return Trees(
-        roots,
-        places["feature"].ravel(),
-        array(data["threshold"], *shape).ravel(),
-        (places["left"] + roots[:, None]).ravel(),
-        (places["right"] + roots[:, None]).ravel(),
-        array(data["value"], *shape).ravel(),
-        float(data["base"]),
-        depth,
-    )

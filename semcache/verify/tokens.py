@@ -69,6 +69,7 @@ FUNCTION[
         3005, 3067, 3183, 3531, 4067, 4283, 4618, 4863, 4931, 6737, 7592, 7632, 14635,
     ]
 ] = True  # fmt: skip
+_FUNCTION = frozenset(np.flatnonzero(FUNCTION).tolist())
 _FIRST_WORD = 1996
 RARITY: Floats = (np.log1p(np.maximum(np.arange(30522) - _FIRST_WORD, 0)) / 10).astype(np.float32)
 _RARITY: list[float] = RARITY.tolist()
@@ -86,12 +87,11 @@ class Tokens:
     def of(cls, sketch: Sketch) -> Tokens | None:
         """None for a text without tokens, and for ids of a larger vocabulary than BERT's."""
         ids = sketch.ids
-        if not len(ids) or int(ids.max()) >= len(FUNCTION) or int(ids.min()) < 0:
+        known: list[int] = ids.tolist()
+        if not known or max(known) >= len(FUNCTION) or min(known) < 0:
             return None
-        content = np.flatnonzero(~FUNCTION[ids])
-        if not len(content):
-            content = np.arange(len(ids))
-        return cls(ids.tolist(), sketch.vectors(), content.tolist())
+        content = [at for at, token in enumerate(known) if token not in _FUNCTION]
+        return cls(known, sketch.vectors(), content or list(range(len(known))))
 
 
 def compare(ours: Tokens, theirs: Tokens) -> list[float]:

@@ -105,7 +105,8 @@ class PairVerifier:
     ) -> Sequence[Verdict]:
         """One verdict for each candidate, in order; see the module for how."""
         ours = read_tokens(asked.sketch)
-        refused = [self._refusal(asked, one) for one in candidates]
+        unreadable = _unknown(asked.sketch, asked.question)
+        refused = [self._refusal(asked, one, unreadable) for one in candidates]
         tokens = [
             None if reason else read_tokens(one.sketch)
             for one, reason in zip(candidates, refused, strict=True)
@@ -127,18 +128,18 @@ class PairVerifier:
             for score, before, reason, row in zip(scores, alone, refused, rows, strict=True)
         ]
 
-    def _refusal(self, asked: Asked, candidate: Candidate) -> str | None:
-        """Why a candidate is not to be judged at all."""
+    def _refusal(self, asked: Asked, candidate: Candidate, unreadable: bool) -> str | None:
+        """Why a candidate is not to be judged at all; `unreadable`: the question in hand is."""
         made_by = candidate.entry.embedder
         if made_by is not None and made_by not in self._full.encoders:
             return FOREIGN
-        texts = (asked.question, candidate.question)
-        if _unknown(asked.sketch, texts[0]) or _unknown(candidate.sketch, texts[1]):
+        if unreadable or _unknown(candidate.sketch, candidate.question):
             return UNREADABLE
         if candidate.similarity < _FAR_APART:
             return HOPELESS
         blind = asked.sketch is None or candidate.sketch is None
-        return TOO_LONG if blind and max(map(len, texts)) > MAX_BLIND_CHARS else None
+        longest = max(len(asked.question), len(candidate.question))
+        return TOO_LONG if blind and longest > MAX_BLIND_CHARS else None
 
     def _refuse_hopeless(self, rows: Features, refused: list[str | None]) -> None:
         """Spare the candidates without a chance the comparison of the texts."""
@@ -265,5 +266,5 @@ def _unknown(sketch: Sketch | None, text: str) -> bool:
     if sketch is None:
         wide = sum(letter >= "\u2e80" for letter in text)
         return wide > MAX_UNKNOWN_SHARE * len(text)
-    share = int((sketch.ids == UNKNOWN_TOKEN).sum()) / max(1, len(sketch.ids))
-    return share > MAX_UNKNOWN_SHARE
+    count = int(np.count_nonzero(sketch.ids == UNKNOWN_TOKEN))
+    return count > MAX_UNKNOWN_SHARE * max(1, len(sketch.ids))

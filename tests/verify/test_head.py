@@ -101,6 +101,8 @@ def test_a_file_is_read_back(tmp_path: Path) -> None:
         {"members": [{**TREES, "feature": [[5, 1, 0, 0, 0]]}]},
         {"members": [{**TREES, "left": [[-1, 3, 2, 3, 4]]}]},
         {"members": [{**TREES, "depth": 1000}]},
+        {"members": [{**TREES, "depth": 1}]},
+        {"members": [{**TREES, "left": [[1, 0, 2, 3, 4]]}]},
         {"inputs": None},
         {"outside": 1.0},
         {"outside": -0.1},
