@@ -8,7 +8,8 @@
     │   ├── PayloadTooLarge            413 payload_too_large
     │   └── ContextLengthExceeded      400 context_length_exceeded
     ├── ConfigError                    500 invalid_config           the operator can mend it
-    │   └── KnowledgeTooLarge          500 knowledge_too_large
+    │   ├── KnowledgeTooLarge          500 knowledge_too_large
+    │   └── UnreadableDocument         500 unreadable_document
     ├── StoreError                     500 store_error
     │   └── StoreLocked                503 store_locked
     ├── EmbeddingError                 500 embedding_error
@@ -105,6 +106,12 @@ class KnowledgeTooLarge(ConfigError):
     """The knowledge does not fit the model's window."""
 
     code = "knowledge_too_large"
+
+
+class UnreadableDocument(ConfigError):
+    """A file of the knowledge holds no text that could be read; the message names it."""
+
+    code = "unreadable_document"
 
 
 class StoreError(SemcacheError):

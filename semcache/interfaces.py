@@ -29,7 +29,10 @@ from semcache.judging import Supervisor as Supervisor
 from semcache.judging import Verdict as Verdict
 from semcache.judging import Verifier as Verifier
 from semcache.keys import Scope, Source
+from semcache.retrieval import Collection as Collection
+from semcache.retrieval import Document as Document
 from semcache.retrieval import Found as Found
+from semcache.retrieval import Library as Library
 from semcache.retrieval import Passage as Passage
 from semcache.retrieval import Retriever as Retriever
 from semcache.sketch import Sketch

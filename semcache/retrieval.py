@@ -1,8 +1,8 @@
-"""What an answerer asks of a body of documents: the passages for a question."""
+"""What an answerer asks of a body of documents: the passages for a question, or all of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,3 +56,46 @@ class Retriever(Protocol):
     def __len__(self) -> int:
         """How many passages there are."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file as text: its path inside the knowledge folder, in POSIX form, and what it says."""
+
+    name: str
+    text: str
+
+
+class Collection(Retriever, Protocol):
+    """A retriever that can also hand out whole documents, for those that fit a window."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all documents' texts, in UTF-8."""
+        ...
+
+    def documents(self) -> Iterator[Document]:
+        """All of them, by name, one at a time in memory. Raises StoreError."""
+        ...
+
+
+class Library(Protocol):
+    """Documents that change. Every method may be called from any thread."""
+
+    def update(self, progress: Callable[[str], None]) -> Collection:
+        """Read what has changed, and return the state that is in force from now on.
+
+        Blocks: milliseconds where nothing has changed, minutes for thousands of new documents.
+        `progress` gets a line for each slow step and for each document that cannot be read; such
+        a document keeps its last good state, or is left out. Raises ConfigError, StoreError.
+        """
+        ...
+
+    def touched(self) -> bool:
+        """Whether files were added, removed or written since `update`. Cheap: looks, reads none.
+
+        Raises ConfigError.
+        """
+        ...
+
+    def close(self) -> None: ...
