@@ -115,7 +115,7 @@ class Head:
 def chances(log_odds: Floats) -> Floats:
     """Probabilities; 0 for minus infinity and for what is no number."""
     held = np.minimum(np.maximum(log_odds, -_EXTREME), _EXTREME)
-    found: Floats = np.float32(1) / (1 + np.exp(-held))
+    found: Floats = np.asarray(1 / (1 + np.exp(-held)), dtype=np.float32)
     found[~(log_odds > -np.inf)] = 0
     return found
 
