@@ -23,7 +23,17 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "merging"}),
     frozenset(
-        {"chat", "completion", "directives", "sections", "tally", "workers", "batches", "per_loop"}
+        {
+            "chat",
+            "completion",
+            "directives",
+            "sections",
+            "tally",
+            "workers",
+            "batches",
+            "per_loop",
+            "sqlite_file",
+        }
     ),
     frozenset({"sse", "answer_form"}),
     frozenset({"keys", "flight"}),

@@ -6,21 +6,17 @@ text only where the operator asked for it.
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from semcache.errors import StoreError, StoreLocked
+from semcache.errors import StoreError
+from semcache.sqlite_file import SqliteFile
 from semcache.verify.certify import Label
 
 CAPACITY = 50_000
 NOT_DRAWN = "not drawn"
 """The remark of a label that was not drawn by lot: it teaches, and certifies nothing."""
-_BUSY_MS = 5_000
 _COLUMNS = "score, wrong, weight, at, slice, served, source, entry_id, features, question, remark"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS label (
@@ -55,95 +51,43 @@ class Ledger:
             raise StoreError("The ledger's capacity must be at least 1.")
         self._capacity = capacity
         self._keep_questions = keep_questions
-        self._lock = threading.Lock()
-        self._closed = False
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            path.chmod(0o600)
-            # Autocommit, so that a transaction begins only where it says so.
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError("The ledger cannot be opened; look at its path and mode.") from error
-        try:
-            self._db.execute(f"PRAGMA busy_timeout = {_BUSY_MS:d}")
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute(_SCHEMA)
-            self._db.execute(_MARKS)
-        except sqlite3.Error as error:
-            self._db.close()
-            raise _said(error) from error
+        self._file = SqliteFile(path, "the ledger", [_SCHEMA, _MARKS])
 
     def add(self, records: Sequence[Record]) -> None:
         """Append in one transaction; durable when it returns. Raises StoreError, StoreLocked."""
         rows = [self._row(record) for record in records]
         marks = ", ".join("?" * len(_COLUMNS.split(",")))
-        with self._lock:
-            self._open()
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                self._db.executemany(f"INSERT INTO label ({_COLUMNS}) VALUES ({marks})", rows)  # noqa: S608
-                self._db.execute(
-                    "DELETE FROM label WHERE id <= (SELECT max(id) FROM label) - ?",
-                    (self._capacity,),
-                )
-                self._db.execute("COMMIT")
-            except sqlite3.Error as error:
-                with suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
-                raise _said(error) from error
+        with self._file.change() as db:
+            db.executemany(f"INSERT INTO label ({_COLUMNS}) VALUES ({marks})", rows)  # noqa: S608
+            oldest = "DELETE FROM label WHERE id <= (SELECT max(id) FROM label) - ?"
+            db.execute(oldest, (self._capacity,))
 
     def recent(self, limit: int, since: float = 0.0) -> list[Record]:
         """The newest records that are not older than `since` (Unix seconds), oldest first."""
-        with self._lock:
-            self._open()
-            try:
-                rows = self._db.execute(
-                    f"SELECT {_COLUMNS} FROM label WHERE at >= ? ORDER BY id DESC LIMIT ?",  # noqa: S608
-                    (since, limit),
-                ).fetchall()
-            except sqlite3.Error as error:
-                raise _said(error) from error
+        newest = f"SELECT {_COLUMNS} FROM label WHERE at >= ? ORDER BY id DESC LIMIT ?"  # noqa: S608
+        with self._file.use() as db:
+            rows = db.execute(newest, (since, limit)).fetchall()
         return [_record(row) for row in reversed(rows)]
 
     def count(self) -> int:
         """How many labels there are. Raises StoreError."""
-        with self._lock:
-            self._open()
-            try:
-                return int(self._db.execute("SELECT count(*) FROM label").fetchone()[0])
-            except sqlite3.Error as error:
-                raise _said(error) from error
+        with self._file.use() as db:
+            return int(db.execute("SELECT count(*) FROM label").fetchone()[0])
 
     def mark(self, name: str) -> float:
         """The time (Unix seconds) under a name, 0 where none was set. Raises StoreError."""
-        with self._lock:
-            self._open()
-            try:
-                row = self._db.execute("SELECT at FROM mark WHERE name = ?", (name,)).fetchone()
-            except sqlite3.Error as error:
-                raise _said(error) from error
+        with self._file.use() as db:
+            row = db.execute("SELECT at FROM mark WHERE name = ?", (name,)).fetchone()
         return 0.0 if row is None else float(row[0])
 
     def set_mark(self, name: str, at: float) -> None:
         """Keep a time under a name; durable when it returns. Raises StoreError, StoreLocked."""
-        with self._lock:
-            self._open()
-            try:
-                self._db.execute("INSERT OR REPLACE INTO mark VALUES (?, ?)", (name, float(at)))
-            except sqlite3.Error as error:
-                raise _said(error) from error
+        with self._file.use() as db:
+            db.execute("INSERT OR REPLACE INTO mark VALUES (?, ?)", (name, float(at)))
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
-        with self._lock:
-            self._closed = True
-            self._db.close()
-
-    def _open(self) -> None:
-        if self._closed:
-            raise StoreError("The ledger is closed.")
+        self._file.close()
 
     def _row(self, record: Record) -> tuple[object, ...]:
         label = record.label
@@ -167,9 +111,3 @@ def _record(row: tuple[object, ...]) -> Record:
     score, wrong, weight, at, name, served, source, *rest = row
     label = Label(score, bool(wrong), weight, at, name, bool(served), source)  # type: ignore[arg-type]
     return Record(label, *rest)  # type: ignore[arg-type]
-
-
-def _said(error: sqlite3.Error) -> StoreError:
-    if "locked" in str(error) or "busy" in str(error):
-        return StoreLocked("Another process holds the ledger; try again.")
-    return StoreError("The ledger failed; check the disk, or move the file away to start anew.")

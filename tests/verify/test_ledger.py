@@ -148,7 +148,7 @@ def test_a_batch_is_all_or_nothing(tmp_path: Path) -> None:
 
 
 def test_a_locked_ledger_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semcache.verify.ledger._BUSY_MS", 50)
+    monkeypatch.setattr("semcache.sqlite_file._BUSY_MS", 50)
     path = tmp_path / "labels.sqlite"
     ledger = Ledger(path)
     holder = sqlite3.connect(path, isolation_level=None)
