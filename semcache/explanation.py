@@ -53,6 +53,8 @@ def explain(layers: Layers, plan: Plan) -> dict[str, Any]:
             "age_s": round(now - entry.created_at, 3),
             "refused": exact.reason if isinstance(exact, Miss) else None,
         }
+    if plan.key.question is not None:
+        told["withdrawn"] = withdrawn(layers, plan, plan.key.question)
     if plan.key.question is not None and layers.embedder is not None and layers.settings.semantic:
         encoded = layers.embedder.encode([plan.key.question])[0]
         _explain_meaning(told, layers, plan, encoded, now)
@@ -87,6 +89,7 @@ def _explanation(plan: Plan, decision: Decision) -> dict[str, Any]:
         "timeliness": {"kind": found.kind},
         "exact": None,
         "encoding": None,
+        "withdrawn": [],
         "candidates": [],
         "elsewhere": [],
     }
@@ -121,6 +124,17 @@ def scope_digests(scope: Scope) -> dict[str, str]:
         "source": blake2b(source.encode(), digest_size=_SHOWN // 2).hexdigest(),
         "scope": scope.digest()[:_SHOWN],
     }
+
+
+def withdrawn(layers: Layers, plan: Plan, question: str) -> list[dict[str, Any]]:
+    """The scope's entries that somebody called wrong for this very question."""
+    keys = layers.journal.refuted(question)
+    entries = (layers.store.get(key) for key in sorted(keys))
+    return [
+        {"entry_id": entry.id, "question": entry.question, "state": entry.state or "refuted"}
+        for entry in entries
+        if entry is not None and entry.scope == plan.key.scope
+    ]
 
 
 def timeliness_of(layers: Layers, plan: Plan, asked: Asked) -> Timeliness:

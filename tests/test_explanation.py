@@ -171,6 +171,10 @@ def test_what_was_called_wrong_is_shown_as_refuted(cache: SemCache) -> None:
     cache.feedback.take("t", Feedback(hit.decision_id, "wrong"))
     exact = explain(cache.layers, cache.plan(request(question), ONLY_IF_CACHED))
     assert exact["exact"]["refused"] == "quarantined"
+    (gone,) = explain(cache.layers, cache.plan(request(near), ONLY_IF_CACHED))["withdrawn"]
+    assert (gone["question"], gone["state"]) == (question, "quarantined")
+    other = explain(cache.layers, cache.plan(request(near, model="other"), ONLY_IF_CACHED))
+    assert other["withdrawn"] == exact["withdrawn"] == []
     asyncio.run(stored(cache, cache.answerers[0], question))  # type: ignore[arg-type]
     told = explain(cache.layers, cache.plan(request(near), ONLY_IF_CACHED))
     assert told["candidates"][0]["refused"] == told["candidates"][0]["state"] == "refuted"

@@ -96,6 +96,11 @@ def as_text(told: dict[str, Any]) -> str:
         lines.append(f"exact      entry {exact['entry_id']}, {exact['age_s']:.0f} s old: {state}")
     if encoding is not None and encoding["unfit"]:
         lines.append(f"semantic   not matched: {encoding['unfit']}")
+    for one in told["withdrawn"]:
+        lines.append(
+            f"withdrawn  entry {one['entry_id']} was called wrong for this question "
+            f"({one['state']}): {one['question']}"
+        )
     for at, one in enumerate(told["candidates"], start=1):
         lines.extend(_candidate_lines(at, one))
     lines.extend(f"elsewhere  {one['said']}" for one in told["elsewhere"])
