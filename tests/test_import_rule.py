@@ -33,6 +33,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "batches",
             "per_loop",
             "sqlite_file",
+            "folder",
         }
     ),
     frozenset({"sse", "answer_form"}),
@@ -44,7 +45,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"answer_learning", "checking"}),
     frozenset({"cache"}),
 )
-ADAPTERS = frozenset({"store", "embedding", "cag", "gptcache", "upstream", "endpoint", "verify"})
+ADAPTERS = frozenset(
+    {"store", "embedding", "cag", "gptcache", "upstream", "endpoint", "verify", "knowledge"}
+)
 RUNTIMES = frozenset({"onnx_graph"})  # what several adapters run their networks with
 ONE_ADAPTER = {"endpoint": "upstream"}  # two files of one adapter
 ABOVE = frozenset({"config", "assembly", "client", "cli", "commands", "calibrate", "__init__"})
@@ -58,6 +61,11 @@ HOMES = {
     "onnxruntime": {"onnx_graph"},
     "onnx": {"onnx_graph"},
     "openai": {"client"},
+    "tantivy": {"knowledge"},
+    "semantic_text_splitter": {"knowledge"},
+    "mammoth": {"knowledge"},
+    "pypdf": {"knowledge"},
+    "bs4": {"knowledge"},
 }
 
 
