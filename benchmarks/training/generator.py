@@ -17,6 +17,8 @@ from benchmarks.training.phrasings import Phraser
 from benchmarks.training.reworded import reworded
 from benchmarks.training.swaps import Swapper
 from benchmarks.training.templates import Templates
+from semcache.lexical import facts
+from semcache.lexical.contrasts import negation
 
 _MAX_CHARS = 160
 _LONG = 9  # words
@@ -75,7 +77,7 @@ class Generator:
         """a and b share an answer: a against a trap of b."""
         for pair in self._rng.sample(self._same, min(count, len(self._same))):
             swapped = self._swapper.any_of(pair.answered)
-            if swapped is not None:
+            if swapped is not None and not _undone(pair.asked, *swapped):
                 yield self._turned(Pair(pair.asked, swapped[0], False, f"{swapped[1]} far"))
 
     def _exchanged(self, count: int) -> Iterator[Pair]:
@@ -106,3 +108,8 @@ class Generator:
         if self._rng.random() < 0.5:
             return pair
         return Pair(pair.answered, pair.asked, pair.same, pair.category)
+
+
+def _undone(asked: str, swapped: str, how: str) -> bool:
+    """Whether a trap made of b took away what set b apart from a, and is none."""
+    return how == "negation" and negation(facts(asked), facts(swapped)) is None

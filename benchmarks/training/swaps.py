@@ -21,7 +21,7 @@ _JOINS = re.compile(r"\b(?:and|or|vs)\b|[,/&]|\bversus\b")
 _WORD = re.compile(r"[a-z]{4,}")
 _AUXILIARY = re.compile(
     r"\b(is|are|was|were|can|could|should|would|will|do|does|did|must|may)\b( (?:I|you|we|they|it"
-    r"|he|she|people|someone|a \w+|the \w+|my \w+|one))?",
+    r"|he|she|people|someone|a \w+|the \w+|my \w+|one)\b)?",
     re.IGNORECASE,
 )
 _NEGATED = re.compile(r"\b(not|never)\b |n't\b", re.IGNORECASE)
