@@ -9,12 +9,9 @@ that is damaged, or was made from anything else, is refused and logged: the pref
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
-import re
-import secrets
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -22,8 +19,8 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
+from semcache.cag import tensor_file
 from semcache.cag.identity import digest_of
 from semcache.cag.prefix import Prefix
 from semcache.cag.segments import LayerKV
@@ -31,9 +28,6 @@ from semcache.cag.segments import LayerKV
 log = logging.getLogger("semcache.cag")
 
 _LAYOUT = 1
-_OURS = re.compile(r"[0-9a-f]{64}\.safetensors")
-_UNFINISHED = re.compile(r"\.[0-9a-f]{64}-[0-9a-f]{8}\.tmp")
-_ABANDONED_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,33 +80,23 @@ class PrefixFolder:
         `beside`: how many files belong together and must all stay.
         """
         path = self.path_of(header)
-        making = self._folder / f".{header.digest()}-{secrets.token_hex(4)}.tmp"
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write(making, header, prefix)
-            making.replace(path)
-            _sync(self._folder)
+            _write(path, header, prefix)
             self._prune(path, self._kept + beside)
         except (OSError, SafetensorError) as error:
             log.warning("the prefix cannot be saved, the next start reads it anew: %s", error)
             return None
-        finally:
-            with contextlib.suppress(OSError):
-                making.unlink(missing_ok=True)
         return path
 
     def _prune(self, current: Path, kept: int) -> None:
         newest_first = sorted(
-            (path for path in self._folder.iterdir() if _OURS.fullmatch(path.name)),
+            (path for path in self._folder.iterdir() if tensor_file.NAME.fullmatch(path.name)),
             key=lambda path: (path == current, path.stat().st_mtime),
             reverse=True,
         )
         for path in newest_first[kept:]:
             path.unlink(missing_ok=True)
-        now = current.stat().st_mtime
-        for path in self._folder.iterdir():
-            if _UNFINISHED.fullmatch(path.name) and now - path.stat().st_mtime > _ABANDONED_S:
-                path.unlink(missing_ok=True)
+        tensor_file.clear_unfinished(self._folder, current.stat().st_mtime)
 
 
 def _write(path: Path, header: PrefixHeader, prefix: Prefix) -> None:
@@ -124,10 +108,7 @@ def _write(path: Path, header: PrefixHeader, prefix: Prefix) -> None:
         "made_from": json.dumps(asdict(header)),
         "sha256": json.dumps({name: _sha256(tensor) for name, tensor in tensors.items()}),
     }
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    save_file(tensors, path, metadata=said)
-    path.chmod(0o600)
-    _sync(path)
+    tensor_file.write(path, tensors, said)
 
 
 def _read(path: Path, header: PrefixHeader) -> tuple[LayerKV, ...]:
@@ -159,11 +140,3 @@ def _named(layers: tuple[LayerKV, ...]) -> Iterator[tuple[str, torch.Tensor]]:
 
 def _sha256(tensor: torch.Tensor) -> str:
     return sha256(tensor.reshape(-1).view(torch.uint8).numpy().data).hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,0 +1,36 @@
+"""Which passages an answer was given: told beside the answer, and in its text when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from semcache.retrieval import Passage
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """One passage. `passage` is its id, the digest of its text."""
+
+    document: str
+    heading: str
+    passage: str
+    text: str
+
+    @classmethod
+    def of(cls, passage: Passage) -> Citation:
+        """The citation of a passage that a retriever found."""
+        return cls(passage.document, passage.heading, passage.id, passage.text)
+
+    def to_wire(self, with_text: bool) -> dict[str, str]:
+        """One element of a response's `citations`."""
+        wire = {"document": self.document, "heading": self.heading, "passage": self.passage}
+        return {**wire, "text": self.text} if with_text else wire
+
+
+def sources_text(citations: Sequence[Citation]) -> str:
+    """What is appended to an answer: one line, each document and heading once, as given."""
+    named = dict.fromkeys(
+        f"{one.document} ({one.heading})" if one.heading else one.document for one in citations
+    )
+    return f"\n\nSources: {'; '.join(named)}" if named else ""
