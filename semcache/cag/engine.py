@@ -27,6 +27,7 @@ from semcache.cag.reading import Reading
 from semcache.cag.scheduler import Scheduler
 from semcache.cag.settings import CagSettings, default_cache_dir
 from semcache.cag.spelling_out import spelt_out
+from semcache.cag.turns import Turns, turns_of
 from semcache.cag.wire import WireForm
 from semcache.chat import ChatRequest
 from semcache.completion import Chunk
@@ -46,6 +47,7 @@ class _Ready:
 
     loaded: Loaded
     scheduler: Scheduler
+    turns: Turns
     reader: KnowledgeReader
     reading: Reading
 
@@ -95,6 +97,7 @@ class CagEngine:
                 loaded = scheduler.call(
                     lambda: load(settings, self._cache_dir, self._clock(), tell, chooser)
                 )
+                turns = scheduler.call(lambda: turns_of(loaded, settings))
                 reader = KnowledgeReader(
                     settings, loaded, scheduler, self._data_dir, self._embedder
                 )
@@ -102,7 +105,7 @@ class CagEngine:
             except BaseException:
                 scheduler.close()
                 raise
-            self._state = _Ready(loaded, scheduler, reader, reading)
+            self._state = _Ready(loaded, scheduler, turns, reader, reading)
 
     def reload_knowledge(self) -> bool:
         """Read the folder anew if it has changed; whether the knowledge is another one now.
@@ -152,15 +155,14 @@ class CagEngine:
         options = read_options(request, self._settings)
         events: _Events = asyncio.Queue()
         job = Answering(
-            state.loaded.model,
-            state.loaded.sharing,
+            state.turns,
             state.reading,
             self._conversation(request),
             options,
             _teller(asyncio.get_running_loop(), events),
         )
         wire = self._wire_form(request, options, state)
-        state.scheduler.submit(job)
+        state.scheduler.submit(job, state.turns)
         try:
             while True:
                 event = await events.get()

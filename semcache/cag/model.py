@@ -45,11 +45,37 @@ class LanguageModel:
 
     def read(self, ids: Sequence[int], arguments: dict[str, Any]) -> Tensor:
         """One forward pass; the logits after the last token, (vocabulary,)."""
+        return self.read_last(ids, 1, arguments)[0]
+
+    def read_last(self, ids: Sequence[int], scored: int, arguments: dict[str, Any]) -> Tensor:
+        """One forward pass; the logits after the last `scored` tokens, (scored, vocabulary)."""
         if self.last_only:
-            arguments = {**arguments, "logits_to_keep": 1}
+            arguments = {**arguments, "logits_to_keep": scored}
         tokens = torch.tensor([list(ids)], dtype=torch.long, device=self.device)
         logits: Tensor = self.network(input_ids=tokens, use_cache=True, **arguments).logits
-        return logits[0, -1]
+        return logits[0, -scored:]
+
+    def read_rows(
+        self,
+        ids: Sequence[int],
+        positions: Sequence[int],
+        scored: Sequence[int],
+        arguments: dict[str, Any],
+    ) -> Tensor:
+        """One forward pass over rows with a position each; logits (len(scored), vocabulary).
+
+        `scored`: the rows whose logits are wanted, in that order.
+        """
+        rows, places, wanted = (
+            torch.tensor(numbers, dtype=torch.long, device=self.device)
+            for numbers in (ids, positions, scored)
+        )
+        if self.last_only:
+            arguments = {**arguments, "logits_to_keep": wanted}
+        logits: Tensor = self.network(
+            input_ids=rows[None], position_ids=places[None], use_cache=True, **arguments
+        ).logits
+        return logits[0] if self.last_only else logits[0, wanted]
 
 
 def locate(settings: CagSettings, cache_dir: Path, progress: Progress) -> Path:

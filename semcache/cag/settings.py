@@ -25,8 +25,10 @@ class CagSettings:
 
     `threads` None: torch's own choice. `window` bounds the model's own window (tokens), and
     `reserve_tokens` of it stay free for question and answer. `max_tokens` is the answer's bound
-    where a request sets none. `max_active` requests decode in turns, `max_queued` more wait.
-    `prefill_chunk` is how many tokens one forward pass reads.
+    where a request sets none. `max_active` requests are answered together, `max_queued` more
+    wait. `prefill_chunk` is how many tokens one forward pass reads; where it also carries answers
+    on, at most `turn_tokens` of the prompts that are still unread. `speculate`: greedy answers try
+    what followed the same words in the documents, several tokens in one pass (`drafting`).
 
     `prefix_dtype` "exact" saves keys and values as the model computes them, "float16" in half
     the space of float32. `prefixes_kept` is how many saved prefixes stay on disk.
@@ -53,6 +55,8 @@ class CagSettings:
     max_active: int = 8
     max_queued: int = 64
     prefill_chunk: int = 128
+    turn_tokens: int = 64
+    speculate: bool = True
     prefix_dtype: Literal["exact", "float16"] = "exact"
     prefixes_kept: int = 3
     passages: bool = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from semcache.cag.engine import CagEngine
 from semcache.chat import ChatRequest
-from semcache.completion import Chunk
+from semcache.completion import Chunk, Completion
 from semcache.errors import EngineBusy, EngineError
 from tests.cag.asking import ask, request, stream
 from tests.cag.conftest import MakeEngine
@@ -95,30 +96,57 @@ async def test_a_cancelled_task_frees_the_turn(make_engine: MakeEngine) -> None:
     assert (await ask(engine, request("Who?", max_tokens=2))).choices
 
 
+def _break(
+    engine: CagEngine, monkeypatch: pytest.MonkeyPatch, breaks: Callable[[dict[str, Any]], bool]
+) -> None:
+    network = engine._ready().loaded.model.network
+    forward = network.forward
+
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        if breaks(kwargs):
+            raise MemoryError("out of memory")
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(network, "forward", broken)
+
+
+def _logprobs(completion: Completion) -> list[float]:
+    return [token["logprob"] for token in completion.choices[0]["logprobs"]["content"]]
+
+
 async def test_a_failing_request_hurts_no_other(
     make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = make_engine()
-    expected = (await ask(engine, request("Who?", max_tokens=12))).text
-    network = engine._ready().loaded.model.network
-    forward = network.forward
-    calls: list[None] = []
-
-    def break_once(*args: Any, **kwargs: Any) -> Any:
-        calls.append(None)
-        if len(calls) == 6:
-            raise MemoryError("out of memory")
-        return forward(*args, **kwargs)
-
-    monkeypatch.setattr(network, "forward", break_once)
+    expected = await ask(engine, request("Who?", max_tokens=12, logprobs=True))
+    tokenizer = engine._ready().loaded.model.tokenizer
+    poison = tokenizer("Z", add_special_tokens=False)["input_ids"]
+    assert len(poison) == 1
+    _break(engine, monkeypatch, lambda read: poison[0] in read["input_ids"])
+    poisoned = request("Who?", max_tokens=12, logit_bias={str(poison[0]): 100})
+    asked = [request("Who?", max_tokens=12, logprobs=True) for _ in range(3)]
     results = await asyncio.gather(
-        *(ask(engine, request("Who?", max_tokens=12)) for _ in range(3)), return_exceptions=True
+        *(ask(engine, one) for one in (*asked[:2], poisoned, asked[2])), return_exceptions=True
     )
-    failed = [result for result in results if isinstance(result, BaseException)]
-    assert len(failed) == 1
-    assert isinstance(failed[0], EngineError)
-    assert "MemoryError" in str(failed[0])
-    assert [r.text for r in results if not isinstance(r, BaseException)] == [expected] * 2
+    failed = results.pop(2)
+    assert isinstance(failed, EngineError)
+    assert "MemoryError" in str(failed)
+    for result in results:
+        assert not isinstance(result, BaseException)
+        assert result.text == expected.text
+        assert _logprobs(result) == pytest.approx(_logprobs(expected), abs=1e-4)
+
+
+async def test_a_pass_that_fails_once_is_made_good(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = make_engine()
+    alone = [_pieces(await stream(engine, one)) for one in _requests()[:6]]
+    passes = iter(range(10**6))
+    _break(engine, monkeypatch, lambda read: "position_ids" in read and next(passes) in (1, 5, 9))
+    together = await asyncio.gather(*(stream(engine, one) for one in _requests()[:6]))
+    assert [_pieces(chunks) for chunks in together] == alone
+    assert caplog.text.count("each is read alone") == 3
 
 
 async def test_a_full_queue_is_busy(make_engine: MakeEngine) -> None:
