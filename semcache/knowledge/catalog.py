@@ -62,7 +62,7 @@ WHERE id IN (SELECT value FROM json_each(?))
 """
 _VECTORS = """
 SELECT p.id, v.vector FROM passages p JOIN vectors v ON v.id = p.vector
-WHERE v.vector NOT NULL AND p.id IN (SELECT value FROM json_each(?))
+WHERE v.vector NOT NULL AND v.encoder = ? AND p.id IN (SELECT value FROM json_each(?))
 """
 _ENCODED = """
 SELECT digest, id FROM vectors WHERE encoder = ? AND digest IN (SELECT value FROM json_each(?))
@@ -119,11 +119,11 @@ class Catalog:
         with self._file.use() as db:
             return {row[1]: Known(*row) for row in db.execute(query)}
 
-    def document(self, path: str) -> Document | None:
-        """A document's last good text."""
+    def document(self, path: str, digest: str) -> Document | None:
+        """A document's last good text, if its file had this digest then."""
         with self._file.use() as db:
             row = db.execute(
-                "SELECT name, text FROM documents WHERE path = ? AND text NOT NULL", (path,)
+                "SELECT name, text FROM documents WHERE path = ? AND digest = ?", (path, digest)
             ).fetchone()
         return None if row is None else Document(row[0], _unpacked(row[1]))
 
@@ -154,12 +154,12 @@ class Catalog:
             rows = db.execute(_PASSAGES, (json.dumps(ids),)).fetchall()
         return {row[0]: Passage(*row[1:]) for row in rows}
 
-    def vectors_of(self, ids: Sequence[int], dim: int) -> Vector:
-        """The vectors of passages, shape (ids, dim); zeros where a passage has none."""
-        vectors = np.zeros((len(ids), dim), dtype=np.float32)
+    def vectors_of(self, ids: Sequence[int], encoder: str, dim: int) -> NDArray[np.float16]:
+        """An encoder's vectors of passages, shape (ids, dim); zeros where there is none."""
+        vectors = np.zeros((len(ids), dim), dtype=np.float16)
         at = {one: place for place, one in enumerate(ids)}
         with self._file.use() as db:
-            for one, vector in db.execute(_VECTORS, (json.dumps(ids),)):
+            for one, vector in db.execute(_VECTORS, (encoder, json.dumps(ids))):
                 vectors[at[one]] = np.frombuffer(vector, dtype=np.float16)
         return vectors
 
@@ -249,7 +249,8 @@ def _put_seen(db: sqlite3.Connection, known: Known) -> None:
     db.execute(
         "INSERT INTO documents (path, name, size, mtime_ns, recipe, problem) "
         "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET name = excluded.name, "
-        "size = excluded.size, mtime_ns = excluded.mtime_ns, problem = excluded.problem",
+        "size = excluded.size, mtime_ns = excluded.mtime_ns, recipe = excluded.recipe, "
+        "problem = excluded.problem",
         (known.path, known.name, known.size, known.mtime_ns, known.recipe, known.problem),
     )
 
