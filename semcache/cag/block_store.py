@@ -169,6 +169,6 @@ def _compact(layers: Sequence[LayerKV]) -> tuple[LayerKV, ...]:
     """A copy without the room that a growing buffer has beyond its last token."""
     if len({(key.shape, value.shape) for key, value in layers}) > 1:
         return tuple((key.clone(), value.clone()) for key, value in layers)
-    keys = torch.cat([key for key, _ in layers]).split(1)
-    values = torch.cat([value for _, value in layers]).split(1)
-    return tuple(zip(keys, values, strict=True))
+    keys = torch.cat([key for key, _ in layers])
+    values = torch.cat([value for _, value in layers])
+    return tuple(zip(torch.split(keys, 1), torch.split(values, 1), strict=True))

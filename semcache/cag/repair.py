@@ -11,8 +11,9 @@ tokens again is to read the prompt.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,42 +86,41 @@ class Repairing:
         self._rotation = rotation
         self._chunk_tokens = chunk_tokens
 
-    def steps(
+    def repaired(
         self, repair: Repair, places: Sequence[Place], segments: Sequence[Segment]
-    ) -> Generator[None, None, tuple[Segment, int]]:
-        """Yields after each forward pass; returns one segment for all, and the tokens read again."""
+    ) -> tuple[Segment, int]:
+        """All places as one segment of the caller's own, and how many tokens were read again."""
         moved = _moved(places)
         flat = flattened(segments, self._rotation)
         ids = [token for place in places for token in place.ids]
         if repair.method == "epic":
-            chosen = [
-                at for start, stop in moved for at in range(start, stop)[: int(repair.amount)]
-            ]
+            most = int(repair.amount)
+            chosen = [at for start, stop in moved for at in range(start, stop)[:most]]
         else:
-            chosen = yield from self._deviating(repair.amount, ids, moved, flat)
-        for at in range(0, len(chosen), self._chunk_tokens):
-            self._read(ids, chosen[at : at + self._chunk_tokens], Recomputing(flat))
-            yield
+            chosen = self._deviating(repair.amount, ids, moved, flat)
+        for chunk in self._chunks(chosen):
+            self._read(ids, chunk, Recomputing(flat))
         return flat, len(chosen)
 
     def _deviating(
         self, share: float, ids: Sequence[int], moved: Sequence[tuple[int, int]], flat: Segment
-    ) -> Generator[None, None, list[int]]:
+    ) -> list[int]:
         """The moved tokens whose values at layer 1 differ most from a full reading's, in order."""
         every = [at for start, stop in moved for at in range(start, stop)]
-        looking = Looking(flat)
-        for at in range(0, len(every), self._chunk_tokens):
-            try:
-                self._read(ids, every[at : at + self._chunk_tokens], looking)
-            except _SeenEnough:
-                pass
-            yield
         if not every:
             return []
+        looking = Looking(flat)
+        for chunk in self._chunks(every):
+            with contextlib.suppress(_SeenEnough):
+                self._read(ids, chunk, looking)
         differences = torch.cat(looking.differences)
         most = max(1, round(share * len(every)))
         best: list[int] = differences.topk(most).indices.tolist()
         return sorted(every[at] for at in best)
+
+    def _chunks(self, rows: Sequence[int]) -> Iterator[Sequence[int]]:
+        size = self._chunk_tokens
+        return (rows[at : at + size] for at in range(0, len(rows), size))
 
     def _read(self, ids: Sequence[int], chosen: Sequence[int], again: Recomputing) -> None:
         again.begin(torch.tensor(list(chosen), device=self._model.device))
