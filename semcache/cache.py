@@ -12,16 +12,15 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import aclosing, nullcontext
 from functools import partial
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 from semcache import freshness, policy
 from semcache.batches import Batches
 from semcache.chat import ChatRequest
 from semcache.checking import Checks
-from semcache.completion import Chunk, Completion, collect
+from semcache.completion import Completion
 from semcache.decisions import Decisions
 from semcache.directives import NONE, ONLY_IF_CACHED, Directives
 from semcache.feedback import FeedbackDesk
@@ -38,6 +37,7 @@ from semcache.interfaces import (
 from semcache.journal import Journal
 from semcache.keys import Extract, whole
 from semcache.layers import BATCH, Layers
+from semcache.leading import Leading
 from semcache.memory import Memory
 from semcache.planning import plan_of
 from semcache.policy import Keeping, PolicySettings, Skip
@@ -98,6 +98,14 @@ class SemCache:
         self._closed = False
         self._lookups = Batches(threads, self.layers.look_up, BATCH, "semcache")
         self._writers = Workers(_WRITERS, "semcache-put")
+        self._leading = Leading(
+            self.layers,
+            self._lookups,
+            self._writers,
+            self.decisions,
+            self.checks,
+            self.supervisor,
+        )
         self._clock = clock
         self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, _Flights] = WeakKeyDictionary()
 
@@ -157,7 +165,7 @@ class SemCache:
 
     def reply(self, plan: Plan, decided: Decided) -> Reply:
         """The reply that ends with what `look` decided."""
-        self._settled(plan, decided)
+        self._leading.settled(plan, decided)
         return self._reply(plan, decided)
 
     async def fly(self, plan: Plan, known: Decided | None = None) -> Reply:
@@ -170,7 +178,7 @@ class SemCache:
         reader = flight.join()
         try:
             if leads:
-                self._begin(plan, flights, flight, known)
+                self._leading.begin(plan, flights, flight, known)
             decided = await reader.decision()
         except BaseException:
             reader.close()
@@ -192,81 +200,6 @@ class SemCache:
         name = "" if hit is None else self.decisions.note(plan.key, hit)
         certificate = "" if self.supervisor is None else self.supervisor.header()
         return Reply(plan, decided, collapsed, certificate, reader, flight, name)
-
-    def _begin(
-        self, plan: Plan, flights: _Flights, flight: Flight[Decided], known: Decided | None
-    ) -> None:
-        """Look up in a thread. No task runs until there is an answer to be made."""
-        if not plan.admission.read:
-            known = Decided(Bypass(plan.admission.reason))
-        if known is None:
-            self._lookups.call(plan, partial(self._looked_up, plan, flights, flight))
-        if plan.shareable:
-            flights[plan.key.exact] = flight
-        if known is not None:  # unless somebody has stored the answer since
-            found = self.layers.recall(plan) if plan.admission.read else None
-            self._decided(plan, flights, flight, found or known)
-
-    def _looked_up(
-        self,
-        plan: Plan,
-        flights: _Flights,
-        flight: Flight[Decided],
-        decided: Decided,
-        error: BaseException | None,
-    ) -> None:
-        if error is None:
-            self._decided(plan, flights, flight, decided)
-        else:
-            flights.land(plan.key.exact, flight)
-            flight.finish(error)
-
-    def _decided(
-        self, plan: Plan, flights: _Flights, flight: Flight[Decided], decided: Decided
-    ) -> None:
-        self._settled(plan, decided)
-        flight.decide(decided)
-        done = isinstance(decided.decision, Hit) or plan.directives.only_if_cached
-        if done or flight.abandoned:
-            flights.land(plan.key.exact, flight)
-            flight.finish()
-        else:
-            flight.start(partial(self._answer, plan, flights, decided))
-
-    async def _answer(
-        self, plan: Plan, flights: _Flights, decided: Decided, flight: Flight[Decided]
-    ) -> None:
-        try:
-            answerer = cast(Answerer, plan.answerer)
-            started = time.perf_counter()
-            with nullcontext() if self.checks is None else self.checks.answering(answerer.name):
-                async with aclosing(cast(Any, answerer.answer(plan.request))) as chunks:
-                    async for chunk in chunks:
-                        flight.add(chunk)
-            flight.finish()
-            await self._keep(plan, decided, flight.chunks, time.perf_counter() - started)
-            if self.checks is not None:
-                self.checks.missed(plan, decided, flight.chunks)
-        finally:
-            flights.land(plan.key.exact, flight)
-
-    async def _keep(self, plan: Plan, decided: Decided, chunks: list[Chunk], cost_s: float) -> None:
-        if not plan.admission.write:
-            return
-        completion = collect(chunks)
-        kept = policy.keep(completion, self._clock(), self._settings)
-        if not isinstance(kept, Skip):
-            save = partial(self.layers.save, plan, completion, kept, decided.encoded, cost_s)
-            try:
-                kept = await self._writers.run(save)
-            except Exception:
-                self.layers.failed("store")
-                kept = Skip("store error")
-        decided.kept = kept
-        if not isinstance(kept, Skip):
-            id_ = str(completion.wire.get("id"))
-            self.decisions.stored(plan.request.tenant, id_, plan.key.exact)
-        self.tally.add(f"skipped: {kept.reason}" if isinstance(kept, Skip) else "stored")
 
     async def put(self, request: ChatRequest, completion: Completion) -> Keeping:
         """Store an answer from elsewhere, durable when this returns. Raises StoreError."""
@@ -321,8 +254,3 @@ class SemCache:
         self.layers.journal.close()
         if self.layers.embedder is not None:
             self.layers.embedder.close()
-
-    def _settled(self, plan: Plan, decided: Decided) -> None:
-        record(self.tally, self.supervisor, plan, decided.decision)
-        if self.checks is not None:
-            self.checks.served(plan, decided)

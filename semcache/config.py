@@ -120,6 +120,16 @@ class UpstreamSection:
     connect_timeout_s: float = 5.0
     max_connections: int = 1000
     usage_in_streams: bool = True
+    knowledge: bool = False
+    knowledge_tokens: int = 8_000
+    passages: int = 8
+    passage_tokens: int = 2_000
+
+    def check(self) -> None:
+        """Raises ConfigError."""
+        for name in ("knowledge_tokens", "passages", "passage_tokens"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"'upstream.{name}' must be at least 1.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +205,9 @@ class Config:
         self.trust.check()
         if "upstream" in self.engines and self.upstream.base_url is None:
             raise ConfigError("'engines' names upstream: set 'upstream.base_url' too.")
+        self.upstream.check()
+        if self.upstream.knowledge and self.cag.knowledge is None:
+            raise ConfigError("'upstream.knowledge' needs documents: set 'cag.knowledge' too.")
 
     def policy_settings(self) -> PolicySettings:
         """The sections that bear on decisions, on our scales."""

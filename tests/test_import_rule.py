@@ -38,15 +38,37 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"sse", "answer_form"}),
     frozenset({"keys", "flight"}),
-    frozenset({"entry", "interfaces", "judging", "lexical", "render", "retrieval", "sketch"}),
+    frozenset(
+        {
+            "citations",
+            "entry",
+            "interfaces",
+            "judging",
+            "lexical",
+            "render",
+            "retrieval",
+            "sketch",
+        }
+    ),
     frozenset({"guards", "policy", "memory", "volatile", "decisions", "journal", "retries"}),
     frozenset({"reply", "freshness"}),
     frozenset({"explain", "layers", "feedback", "explanation", "planning", "recording"}),
     frozenset({"answer_learning", "checking"}),
+    frozenset({"leading"}),
     frozenset({"cache"}),
 )
 ADAPTERS = frozenset(
-    {"store", "embedding", "cag", "gptcache", "upstream", "endpoint", "verify", "knowledge"}
+    {
+        "store",
+        "embedding",
+        "cag",
+        "gptcache",
+        "upstream",
+        "endpoint",
+        "verify",
+        "knowledge",
+        "grounding",
+    }
 )
 RUNTIMES = frozenset({"onnx_graph"})  # what several adapters run their networks with
 ONE_ADAPTER = {"endpoint": "upstream"}  # two files of one adapter

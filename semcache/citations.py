@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from semcache.chat import ChatRequest
+from semcache.errors import RequestError
 from semcache.retrieval import Passage
 
 
@@ -34,3 +36,13 @@ def sources_text(citations: Sequence[Citation]) -> str:
         f"{one.document} ({one.heading})" if one.heading else one.document for one in citations
     )
     return f"\n\nSources: {'; '.join(named)}" if named else ""
+
+
+def asks_for_sources(request: ChatRequest, otherwise: bool) -> bool:
+    """Whether the answer's text is to end with its sources. Raises RequestError."""
+    asked = request.options.get("sources_in_text")
+    if asked is None:
+        return otherwise
+    if not isinstance(asked, bool):
+        raise RequestError("'sources_in_text' must be true or false.", param="sources_in_text")
+    return asked

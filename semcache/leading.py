@@ -1,0 +1,120 @@
+"""The request that leads a flight: it looks up, has the answer made, and stores it.
+
+Those that ask the same meanwhile follow (`flight`).
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import aclosing, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias, cast
+
+from semcache import policy
+from semcache.batches import Batches
+from semcache.checking import Checks
+from semcache.completion import Chunk, collect
+from semcache.decisions import Decisions
+from semcache.flight import Flight, Flights
+from semcache.interfaces import Answerer, Bypass, Hit, Supervisor
+from semcache.layers import Layers
+from semcache.policy import Skip
+from semcache.recording import record
+from semcache.reply import Decided, Plan
+from semcache.workers import Workers
+
+_Flights: TypeAlias = Flights[Decided]
+
+
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """Methods run on the event loop of the request, but for what the threads are given."""
+
+    layers: Layers
+    lookups: Batches[Plan, Decided]
+    writers: Workers
+    decisions: Decisions
+    checks: Checks | None
+    supervisor: Supervisor | None
+
+    def begin(
+        self, plan: Plan, flights: _Flights, flight: Flight[Decided], known: Decided | None
+    ) -> None:
+        """Look up in a thread. No task runs until there is an answer to be made."""
+        if not plan.admission.read:
+            known = Decided(Bypass(plan.admission.reason))
+        if known is None:
+            self.lookups.call(plan, partial(self._looked_up, plan, flights, flight))
+        if plan.shareable:
+            flights[plan.key.exact] = flight
+        if known is not None:  # unless somebody has stored the answer since
+            found = self.layers.recall(plan) if plan.admission.read else None
+            self._decided(plan, flights, flight, found or known)
+
+    def _looked_up(
+        self,
+        plan: Plan,
+        flights: _Flights,
+        flight: Flight[Decided],
+        decided: Decided,
+        error: BaseException | None,
+    ) -> None:
+        if error is None:
+            self._decided(plan, flights, flight, decided)
+        else:
+            flights.land(plan.key.exact, flight)
+            flight.finish(error)
+
+    def _decided(
+        self, plan: Plan, flights: _Flights, flight: Flight[Decided], decided: Decided
+    ) -> None:
+        self.settled(plan, decided)
+        flight.decide(decided)
+        done = isinstance(decided.decision, Hit) or plan.directives.only_if_cached
+        if done or flight.abandoned:
+            flights.land(plan.key.exact, flight)
+            flight.finish()
+        else:
+            flight.start(partial(self._answer, plan, flights, decided))
+
+    async def _answer(
+        self, plan: Plan, flights: _Flights, decided: Decided, flight: Flight[Decided]
+    ) -> None:
+        try:
+            answerer = cast(Answerer, plan.answerer)
+            started = time.perf_counter()
+            with nullcontext() if self.checks is None else self.checks.answering(answerer.name):
+                async with aclosing(cast(Any, answerer.answer(plan.request))) as chunks:
+                    async for chunk in chunks:
+                        flight.add(chunk)
+            flight.finish()
+            await self._keep(plan, decided, flight.chunks, time.perf_counter() - started)
+            if self.checks is not None:
+                self.checks.missed(plan, decided, flight.chunks)
+        finally:
+            flights.land(plan.key.exact, flight)
+
+    async def _keep(self, plan: Plan, decided: Decided, chunks: list[Chunk], cost_s: float) -> None:
+        if not plan.admission.write:
+            return
+        completion = collect(chunks)
+        kept = policy.keep(completion, self.layers.clock(), self.layers.settings)
+        if not isinstance(kept, Skip):
+            save = partial(self.layers.save, plan, completion, kept, decided.encoded, cost_s)
+            try:
+                kept = await self.writers.run(save)
+            except Exception:
+                self.layers.failed("store")
+                kept = Skip("store error")
+        decided.kept = kept
+        if not isinstance(kept, Skip):
+            id_ = str(completion.wire.get("id"))
+            self.decisions.stored(plan.request.tenant, id_, plan.key.exact)
+        self.layers.tally.add(f"skipped: {kept.reason}" if isinstance(kept, Skip) else "stored")
+
+    def settled(self, plan: Plan, decided: Decided) -> None:
+        """Count a decision, and tell who checks what is served."""
+        record(self.layers.tally, self.supervisor, plan, decided.decision)
+        if self.checks is not None:
+            self.checks.served(plan, decided)
