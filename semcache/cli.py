@@ -1,4 +1,4 @@
-"""The command `semcache`: prepare, check, stats, config, explain, calibrate."""
+"""The command `semcache`: prepare, check, stats, config, explain, calibrate, finetune-blocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import yaml
 
 from semcache import __version__
 from semcache.assembly import build, open_embedder, open_store
-from semcache.commands import calibrate, explain
+from semcache.commands import calibrate, explain, finetune_blocks
 from semcache.config import Config, default_config
 from semcache.errors import SemcacheError
 
@@ -31,7 +31,15 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--fix", action="store_true", help="repair what does not")
     stats = each.add_parser("stats", help="sizes and counters of the store, as JSON")
     config = each.add_parser("config", help="the configuration in force, as YAML")
-    for one in (prepare, check, stats, config, explain.add(each), calibrate.add(each)):
+    for one in (
+        prepare,
+        check,
+        stats,
+        config,
+        explain.add(each),
+        calibrate.add(each),
+        finetune_blocks.add(each),
+    ):
         one.add_argument("-f", "--cache-config-file", type=Path, metavar="FILE")
         one.add_argument("-d", "--cache-dir", type=Path, metavar="DIR", help="the data directory")
     return commands
@@ -47,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "config": _config,
         "explain": lambda config: explain.run(args, config),
         "calibrate": lambda config: calibrate.run(args, config),
+        "finetune-blocks": lambda config: finetune_blocks.run(args, config),
     }
     try:
         file = args.cache_config_file

@@ -41,11 +41,15 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question that one document answers; `accepted`: one word of each group must be said."""
+    """A question that one document answers; `accepted`: one word of each group must be said.
+
+    `answer` is what the document says, as short as can be.
+    """
 
     question: str
     document: str
     accepted: tuple[tuple[str, ...], ...]
+    answer: str = ""
 
     def is_right(self, answer: str) -> bool:
         """Whole words, whatever their case: 4 is not said by 41."""
@@ -89,7 +93,7 @@ def make(
         name = f"{at:03d}-{_slug(draft.key)}.{suffix}"
         heading = f"# {draft.title}" if suffix == "md" else draft.title
         made.append(Document(name, kind.name, draft.title, f"{heading}\n\n{draft.text}"))
-        asked += [Asked(one.text, name, one.accepted) for one in draft.questions]
+        asked += [Asked(one.text, name, one.accepted, one.answer) for one in draft.questions]
     return QuestionSet(tuple(made), tuple(asked))
 
 
@@ -130,8 +134,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     made = make(args.documents, args.seed)
     write(made, args.out / "documents")
     lines = (
-        json.dumps({"question": o.question, "document": o.document, "accepted": o.accepted})
-        for o in made.questions
+        json.dumps(
+            {
+                "input": one.question,
+                "output": one.answer,
+                "document": one.document,
+                "accepted": one.accepted,
+            }
+        )
+        for one in made.questions
     )
     (args.out / "questions.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"{len(made.documents)} documents, {len(made.questions)} questions in {args.out}")

@@ -50,10 +50,11 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`accepted`: an answer must hold one of the words of each group."""
+    """`accepted`: an answer must hold one of the words of each group; `answer`: as told."""
 
     text: str
     accepted: tuple[tuple[str, ...], ...]
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ def draw(kind: Kind, rng: random.Random, told: int = 5) -> Draft:
         Question(
             _capital(rng.choice(fact.questions).format(**texts)),
             tuple(values[name].accepted for name in fact.asks),
+            ", ".join(texts[name] for name in fact.asks),
         )
         for fact in chosen
         if fact.questions
