@@ -19,6 +19,7 @@ from semcache.cag.settings import CagSettings
 from semcache.errors import ConfigError
 from semcache.gptcache.vocabulary import KNOWN_KEYS, GptcacheSettings, read_vocabulary
 from semcache.guards import DEFAULT_GUARDS
+from semcache.knowledge.settings import KnowledgeSettings
 from semcache.policy import PolicySettings
 from semcache.sections import read_section, require_known
 
@@ -27,7 +28,7 @@ DEFAULT_MAX_ENTRIES = 100_000
 ENGINES = ("cag", "upstream")
 CERTIFIED_AROUND = 16
 OPENAI_URL = "https://api.openai.com/v1"
-OWN_KEYS = ("engines", "cag", "upstream", "policy", "trust", "store", "server")
+OWN_KEYS = ("engines", "cag", "knowledge", "upstream", "policy", "trust", "store", "server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,7 @@ class Config:
         """Read what YAML gave. Raises ConfigError, naming the key."""
         require_known(values, [*OWN_KEYS, *KNOWN_KEYS])
         gptcache = _with_own_defaults(read_vocabulary(values))
+    knowledge: KnowledgeSettings = field(default_factory=KnowledgeSettings)
         config = cls(
             gptcache=gptcache,
             encoder=read_section(EncoderSection, gptcache.embedding_config, "embedding_config"),
@@ -179,6 +181,7 @@ class Config:
 
     @classmethod
     def from_file(cls, path: Path) -> Config:
+            knowledge=read_section(KnowledgeSettings, values.get("knowledge"), "knowledge"),
         """Read a YAML file with the safe loader. Raises ConfigError."""
         try:
             values = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -24,6 +24,7 @@ from semcache.config import (
     UpstreamSection,
 )
 from semcache.gptcache.words import VOCABULARY
+from semcache.knowledge.settings import KnowledgeSettings
 from semcache_server import __main__ as server
 from semcache_server.app import Serving, build_app
 
@@ -34,6 +35,7 @@ EXAMPLE = (ROOT / "cache_config.yaml").read_text(encoding="utf-8")
 SECTIONS = {
     "embedding_config": EncoderSection,
     "cag": CagSettings,
+    "knowledge": KnowledgeSettings,
     "upstream": UpstreamSection,
     "policy": PolicySection,
     "store": StoreSection,

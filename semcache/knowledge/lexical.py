@@ -19,14 +19,21 @@ _RUN = re.compile(f"[{_CJK}]+")
 _ID, _WORDS, _PAIRS = "id", "words", "pairs"
 _HEAP_BYTES = 50_000_000
 _LONGEST_WORD = 64
+_FREQUENT_SHARE = 0.25
+_LEAST_TERMS = 4
+_MOST_TERMS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word or a pair of a question; `weight` is its BM25 idf, 0 where no passage has it."""
+    """A word or a pair of a question, and how many passages have it.
+
+    `weight`: BM25's inverse document frequency (Robertson and Spärck Jones, as Lucene has it).
+    """
 
     field: str
     text: str
+    count: int
     weight: float
 
 
@@ -69,35 +76,48 @@ class LexicalState:
         self._analyzers = {_WORDS: _words(), _PAIRS: _pairs()}
 
     def terms(self, question: str) -> list[Term]:
-        """The question's terms, each once."""
-        return [
-            Term(field, text, self._weight(field, text))
-            for field, text in dict.fromkeys(self._analysed(question))
-        ]
+        """The question's terms, each once, the rarest first.
+
+        Words of every fourth passage say nothing beside rarer ones and cost the most: they go.
+        """
+        found = [self._term(field, text) for field, text in dict.fromkeys(self._analysed(question))]
+        found.sort(key=lambda term: -term.weight)
+        frequent = self._searcher.num_docs * _FREQUENT_SHARE
+        kept = [at for at, term in enumerate(found) if at < _LEAST_TERMS or term.count <= frequent]
+        return [found[at] for at in kept[:_MOST_TERMS]]
+
+    def _term(self, field: str, text: str) -> Term:
+        count = self._searcher.doc_freq(field, text)
+        passages = self._searcher.num_docs
+        return Term(field, text, count, log1p((passages - count + 0.5) / (count + 0.5)))
 
     def search(self, terms: Sequence[Term], k: int) -> list[tuple[int, float]]:
         """(id, BM25) of the k best passages that have one of the terms, best first."""
-        known = [term for term in terms if term.weight]
-        if not known:
-            return []
-        query = tantivy.Query.boolean_query(
-            [
-                (
-                    tantivy.Occur.Should,
-                    tantivy.Query.term_query(self._schema, term.field, term.text, "freq"),
-                )
-                for term in known
-            ]
-        )
-        hits = self._searcher.search(query, k, count=False).hits
-        ids = self._searcher.fast_field_values(_ID, [address for _, address in hits])
-        return [
-            (int(one or 0), float(score or 0)) for one, (score, _) in zip(ids, hits, strict=True)
-        ]
+        return self._found(self._scored(terms), k)
 
-    def words_in(self, text: str) -> set[tuple[str, str]]:
-        """The terms of a text, as (field, text)."""
-        return set(self._analysed(text))
+    def scores(self, terms: Sequence[Term], ids: Sequence[int]) -> dict[int, float]:
+        """The BM25 of these passages; 0 for one that has none of the terms."""
+        only = tantivy.Query.term_set_query(self._schema, _ID, ids)
+        chosen = (tantivy.Occur.Must, tantivy.Query.const_score_query(only, 0.0))
+        return dict(self._found([chosen, *self._scored(terms)], max(1, len(ids))))
+
+    def _scored(self, terms: Sequence[Term]) -> list[tuple[tantivy.Occur, tantivy.Query]]:
+        queries = (
+            tantivy.Query.term_query(self._schema, term.field, term.text, "freq")
+            for term in terms
+            if term.count
+        )
+        return [(tantivy.Occur.Should, query) for query in queries]
+
+    def _found(
+        self, queries: Sequence[tuple[tantivy.Occur, tantivy.Query]], k: int
+    ) -> list[tuple[int, float]]:
+        if not queries:
+            return []
+        hits = self._searcher.search(tantivy.Query.boolean_query(queries), k, count=False).hits
+        ids = self._searcher.fast_field_values(_ID, [address for _, address in hits])
+        scores = [float(score or 0) for score, _ in hits]
+        return [(int(one or 0), score) for one, score in zip(ids, scores, strict=True)]
 
     def _analysed(self, text: str) -> list[tuple[str, str]]:
         parts = zip((_WORDS, _PAIRS), split_scripts(text), strict=True)
@@ -107,11 +127,6 @@ class LexicalState:
             if part
             for word in self._analyzers[field].analyze(part)
         ]
-
-    def _weight(self, field: str, text: str) -> float:
-        """BM25's inverse document frequency (Robertson and Spärck Jones, as Lucene has it)."""
-        count = self._searcher.doc_freq(field, text)
-        return log1p((self._searcher.num_docs - count + 0.5) / (count + 0.5)) if count else 0.0
 
 
 def split_scripts(text: str) -> tuple[str, str]:

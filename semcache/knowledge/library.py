@@ -58,6 +58,8 @@ class Library:
         it is waited for.
         """
         with self._changing:
+            if self._state is not None and not self.touched():
+                return self._state
             for step in _told(self._steps(progress), progress):
                 if step.problem is not None and step.changed:
                     progress(f"knowledge: left out: {step.problem}")

@@ -15,7 +15,7 @@ from semcache.interfaces import Document, Embedder, Found, Passage, Vector
 from semcache.knowledge.catalog import Catalog
 from semcache.knowledge.encoding import MAX_UNKNOWN_SHARE
 from semcache.knowledge.lexical import LexicalState, Term
-from semcache.knowledge.ranking import Evidence, features, score
+from semcache.knowledge.ranking import features, score
 
 log = logging.getLogger("semcache.knowledge")
 
@@ -83,17 +83,14 @@ class KnowledgeState:
     def search(self, question: str, k: int) -> Sequence[Found]:
         """The k best passages, best first; of passages with one text, one. Raises StoreError."""
         terms = self.words.terms(question)
-        query = self._query(question)
-        candidates = self._recalled(terms, query, k)
+        candidates = self._recalled(terms, self._query(question), k)
         passages = self.catalog.passages(list(candidates))
         best: dict[str, Found] = {}
         for one, (cosine, bm25) in candidates.items():
             passage = passages.get(one)
             if passage is None:
                 continue  # this state is more than an hour old, and the passage was replaced
-            words = frozenset(self.words.words_in(passage.text))
-            measured = features(terms, Evidence(cosine, bm25, words), len(self))
-            found = Found(passage, score(measured), cosine)
+            found = Found(passage, score(features(cosine, bm25, terms)), cosine)
             held = best.get(passage.id)
             if held is None or held.score < found.score:
                 best[passage.id] = found
@@ -130,16 +127,17 @@ class KnowledgeState:
     ) -> dict[int, tuple[float | None, float]]:
         """Candidates by id: their cosine and BM25, the best by reciprocal ranks."""
         wanted = max(_RECALLED, _RECALLED_PER_RESULT * k)
-        bm25 = dict(self.words.search(terms, wanted))
+        said = [one for one, _ in self.words.search(terms, wanted)]
         near: list[int] = []
         if query is not None and self.meaning is not None:
             near = self.meaning.ids[self.meaning.nearest.nearest(query, wanted)[0]].tolist()
         ranks: dict[int, float] = {}
-        for ranking in (bm25, near):
+        for ranking in (said, near):
             for rank, one in enumerate(ranking):
                 ranks[one] = ranks.get(one, 0.0) + 1.0 / (_RRF + rank)
         best = sorted(ranks, key=lambda one: (-ranks[one], one))[: max(_RERANKED, 2 * k)]
         cosines = self._cosines(query, best)
+        bm25 = self.words.scores(terms, best)
         return {one: (cosines.get(one), bm25.get(one, 0.0)) for one in best}
 
     def _cosines(self, query: Vector | None, ids: Sequence[int]) -> dict[int, float]:

@@ -1,0 +1,69 @@
+"""From the configuration to the library of its documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from semcache.config import Config
+from semcache.interfaces import Embedder
+
+if TYPE_CHECKING:
+    from semcache.knowledge.library import Library
+
+Progress: TypeAlias = Callable[[str], None]
+
+CATALOG = "knowledge.db"
+
+
+def has_documents(config: Config, directory: Path) -> bool:
+    """Whether there is a folder of documents, or `semcache knowledge add` has made a catalogue."""
+    return config.cag.knowledge is not None or (directory / CATALOG).exists()
+
+
+def open_documents(
+    config: Config, directory: Path, embedder: Embedder | None, progress: Progress
+) -> Library:
+    """The library in a data directory; nothing is read yet. Raises ConfigError, StoreError."""
+    from semcache.knowledge.opening import open_library
+    from semcache.store.frozen_vectors import FrozenVectors
+
+    return open_library(
+        directory,
+        config.cag.knowledge,
+        config.knowledge,
+        tokenizer=tokenizer_file(config, progress),
+        embedder=embedder,
+        freeze=FrozenVectors,
+    )
+
+
+def tokenizer_file(config: Config, progress: Progress) -> Path:
+    """The tokenizer.json of the model that answers; of the encoder where that is another server's.
+
+    Loads no model. Raises ConfigError.
+    """
+    if "cag" in config.engines:
+        found = _model_folder(config, progress) / "tokenizer.json"
+        if found.is_file():
+            return found
+    from semcache.embedding.source import TOKENIZER, find_source
+
+    return find_source(config.encoder.model).folder / TOKENIZER
+
+
+def _model_folder(config: Config, progress: Progress) -> Path:
+    from semcache.cag.conversion import converted, packaged_gguf
+    from semcache.cag.settings import DEFAULT_MODEL, default_cache_dir
+
+    model = Path(config.cag.model).expanduser()
+    if config.cag.model == DEFAULT_MODEL:
+        return converted(packaged_gguf(), default_cache_dir(), progress)
+    if model.is_file() and model.suffix == ".gguf":
+        return converted(model, default_cache_dir(), progress)
+    if model.is_dir():
+        return model
+    from semcache.cag.model import locate  # an id on the hub: needs transformers
+
+    return locate(config.cag, default_cache_dir(), progress)
