@@ -33,7 +33,8 @@ class Learning:
         """A miss was answered, and stored if it may be. Its question becomes one of the entry that
         says the same in other words: two wordings of one answer would be rivals.
         """
-        same = self._label(judged, weight, fresh, "shadow")
+        question = plan.key.question or ""
+        same = self._label(question, judged, weight, fresh, "shadow")
         if same and isinstance(decided.kept, Keep) and not _equal(judged, fresh):
             stored = self.layers.store.get(plan.key.exact)
             if stored is not None and self._alias(plan, decided, judged):
@@ -52,7 +53,7 @@ class Learning:
         kept: Keep,
     ) -> None:
         """A hit was answered too: its question becomes one of the entry, or has its own answer."""
-        same = self._label(judged, weight, fresh, "audit")
+        same = self._label(plan.key.question or "", judged, weight, fresh, "audit")
         if same is False:
             self.layers.quarantine(judged.entry.id)
             self.layers.tally.add("quarantined: audit")
@@ -62,9 +63,14 @@ class Learning:
             self.layers.tally.add("alias")
 
     def _label(
-        self, judged: Judged, weight: float, fresh: Completion, source: LabelSource
+        self,
+        question: str,
+        judged: Judged,
+        weight: float,
+        fresh: Completion,
+        source: LabelSource,
     ) -> bool | None:
-        same = True if _equal(judged, fresh) else self._same(judged.entry.completion, fresh)
+        same = True if _equal(judged, fresh) else self._same(question, judged.entry.completion, fresh)
         if same is None:
             self.layers.tally.add("label: unclear")
             return None
@@ -72,13 +78,13 @@ class Learning:
         self.layers.tally.add(f"label: {source} {'right' if same else 'wrong'}")
         return same
 
-    def _same(self, stored: Completion, fresh: Completion) -> bool | None:
+    def _same(self, question: str, stored: Completion, fresh: Completion) -> bool | None:
         if not (is_one_text(stored) and is_one_text(fresh)):
             return None  # tool calls, several choices: equal or unknown
         one, other = self._vector(stored.text), self._vector(fresh.text)
         if one is None or other is None:
             return None
-        return self.supervisor.same(stored.text, fresh.text, float(one @ other))
+        return self.supervisor.same(question, stored.text, fresh.text, float(one @ other))
 
     def _vector(self, text: str) -> Vector | None:
         """The mean of an answer's parts, unit length; long answers by their beginning."""

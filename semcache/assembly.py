@@ -25,6 +25,7 @@ from semcache.policy import first
 
 if TYPE_CHECKING:
     from semcache.cag.engine import CagEngine
+    from semcache.llm_judge import LlmJudge
     from semcache.store import LocalStore
     from semcache.upstream import Upstream
     from semcache.verify.certified import CertifiedJudge
@@ -227,8 +228,21 @@ def _certified(config: Config, verifier: Verifier | None, directory: Path) -> Ce
         directory / "labels.db",
         audit_share=trust.audit_share,
         packaged=trust.packaged_calibration,
+        comparing=_judge_of_answers(config),
         guarding=Guarding(config.policy.guards, guards.refusal, trust.guards == "learned"),
     )
+
+
+def _judge_of_answers(config: Config) -> LlmJudge | None:
+    """The language model that compares answers, where one is named."""
+    trust = config.trust
+    base_url = trust.judge_url or config.upstream.base_url
+    if trust.judge_model is None or base_url is None:
+        return None
+    from semcache.llm_judge import JudgeSettings, LlmJudge
+
+    key = os.environ.get(trust.judge_key_env) or None
+    return LlmJudge(JudgeSettings(base_url, trust.judge_model, key))
 
 
 def _fitting(verifier: PairVerifier, embedder: Embedder, progress: Progress) -> Verifier | None:

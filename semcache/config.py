@@ -68,6 +68,9 @@ class TrustSection:
     None for no certificate. `confidence`: the probability with which it is kept. `audit_share`: of
     hits that the engine answers too. `guards`: "veto", or "learned": own labels may overrule those
     that err. `packaged_calibration`: labels of the package serve until there are own ones.
+
+    `judge_model`, at `judge_url` (None for the upstream's), compares answers where they are
+    checked; None for comparing numbers, names and embeddings. Its key is in `judge_key_env`.
     """
 
     verifier: bool = True
@@ -78,6 +81,9 @@ class TrustSection:
     audit_share: float = 0.1
     guards: Literal["veto", "learned"] = "veto"
     packaged_calibration: bool = True
+    judge_model: str | None = None
+    judge_url: str | None = None
+    judge_key_env: str = "OPENAI_API_KEY"
 
     def check(self) -> None:
         """Raises ConfigError for values that cannot be used, or not together."""
@@ -89,6 +95,11 @@ class TrustSection:
         if bound is not None and self.threshold is not None:
             raise ConfigError(
                 "'trust.max_wrong_rate' finds the threshold itself: leave 'trust.threshold' out."
+            )
+        if self.judge_model is not None and bound is None:
+            raise ConfigError(
+                "'trust.judge_model' compares answers for a certificate: set "
+                "'trust.max_wrong_rate' too."
             )
         if not 0.5 <= self.confidence < 1:
             raise ConfigError("'trust.confidence' must be at least 0.5 and below 1; 0.9 is usual.")
@@ -153,6 +164,7 @@ class Config:
     encoder: EncoderSection = field(default_factory=EncoderSection)
     engines: tuple[str, ...] = ("cag",)
     cag: CagSettings = field(default_factory=CagSettings)
+    knowledge: KnowledgeSettings = field(default_factory=KnowledgeSettings)
     upstream: UpstreamSection = field(default_factory=UpstreamSection)
     policy: PolicySection = field(default_factory=PolicySection)
     trust: TrustSection = field(default_factory=TrustSection)
@@ -164,12 +176,12 @@ class Config:
         """Read what YAML gave. Raises ConfigError, naming the key."""
         require_known(values, [*OWN_KEYS, *KNOWN_KEYS])
         gptcache = _with_own_defaults(read_vocabulary(values))
-    knowledge: KnowledgeSettings = field(default_factory=KnowledgeSettings)
         config = cls(
             gptcache=gptcache,
             encoder=read_section(EncoderSection, gptcache.embedding_config, "embedding_config"),
             engines=_engines(values.get("engines", ["cag"])),
             cag=read_section(CagSettings, values.get("cag"), "cag"),
+            knowledge=read_section(KnowledgeSettings, values.get("knowledge"), "knowledge"),
             upstream=read_section(UpstreamSection, values.get("upstream"), "upstream"),
             policy=read_section(PolicySection, values.get("policy"), "policy"),
             trust=read_section(TrustSection, values.get("trust"), "trust"),
@@ -181,7 +193,6 @@ class Config:
 
     @classmethod
     def from_file(cls, path: Path) -> Config:
-            knowledge=read_section(KnowledgeSettings, values.get("knowledge"), "knowledge"),
         """Read a YAML file with the safe loader. Raises ConfigError."""
         try:
             values = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -206,6 +217,8 @@ class Config:
         if self.policy.retry_window_s < 0:
             raise ConfigError("'policy.retry_window_s' must not be negative; 0 is the same as off.")
         self.trust.check()
+        if self.trust.judge_model and not (self.trust.judge_url or self.upstream.base_url):
+            raise ConfigError("'trust.judge_model' needs a server: set 'trust.judge_url' too.")
         if "upstream" in self.engines and self.upstream.base_url is None:
             raise ConfigError("'engines' names upstream: set 'upstream.base_url' too.")
         self.upstream.check()

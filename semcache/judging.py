@@ -119,8 +119,9 @@ class Supervisor(Protocol):
         """
         ...
 
-    def same(self, answer: str, fresh: str, similarity: float) -> bool | None:
-        """Whether two answers say the same; None where that cannot be told, which is no label.
+    def same(self, question: str, answer: str, fresh: str, similarity: float) -> bool | None:
+        """Whether two answers to a question say the same; None where that cannot be told, which is
+        no label.
 
         `similarity` is the cosine of their embeddings.
         """

@@ -41,8 +41,8 @@ class Watch:
     def audit(self, judged: Judged) -> float | None:
         return self.weight
 
-    def same(self, answer: str, fresh: str, similarity: float) -> bool | None:
-        return compare(answer, fresh, similarity).same
+    def same(self, question: str, answer: str, fresh: str, similarity: float) -> bool | None:
+        return compare(question, answer, fresh, similarity).same
 
     def record(self, judged: Judged, weight: float, wrong: bool, source: LabelSource) -> None:
         if self.broken:

@@ -15,8 +15,10 @@ from typing import TypeAlias
 from semcache.errors import ConfigError
 from semcache.lexical import differences, facts
 
-Judge: TypeAlias = Callable[[str, str], bool]
+Judge: TypeAlias = Callable[[str, str, str], bool]
+"""Whether two answers to a question say the same: question, answer, answer."""
 
+FAILED = "judge failed"
 _STEPS = 4  # probabilities are floor * 2**k: few levels keep the bound's test sharp
 
 
@@ -83,7 +85,7 @@ _OTHER = 0.6
 
 
 def compare(
-    answer_a: str, answer_b: str, similarity: float, judge: Judge | None = None
+    question: str, answer_a: str, answer_b: str, similarity: float, judge: Judge | None = None
 ) -> Agreement:
     """Compare two answers to one question; `similarity` is the cosine of their embeddings.
 
@@ -95,9 +97,9 @@ def compare(
         return Agreement(True, "equal")
     if judge is not None:
         try:
-            return Agreement(bool(judge(answer_a, answer_b)), "judge")
+            return Agreement(bool(judge(question, answer_a, answer_b)), "judge")
         except Exception:  # a judge is the caller's code, and its failure is no verdict
-            return Agreement(None, "judge failed")
+            return Agreement(None, FAILED)
     if similarity < _OTHER:
         return Agreement(False, "similarity")
     a, b = facts(answer_a), facts(answer_b)

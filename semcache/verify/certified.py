@@ -25,7 +25,7 @@ from semcache.entry import Candidate
 from semcache.judging import Asked, Judged, LabelSource, Verdict, Verifier
 from semcache.verify import adaptive
 from semcache.verify.adaptive import Scorer
-from semcache.verify.audit import compare
+from semcache.verify.audit import FAILED, Judge, compare
 from semcache.verify.certify import Certificate, Label, Terms, clean_labels
 from semcache.verify.ledger import NOT_DRAWN, Ledger, Record
 from semcache.verify.lessons import WINDOW, Lessons
@@ -74,10 +74,12 @@ class CertifiedJudge:
         audit_share: float = 0.1,
         ledger: Ledger | None = None,
         guarding: Guarding | None = None,
+        comparing: Judge | None = None,
     ) -> None:
         """`live` must write to the same ledger, from which earlier labels are read.
 
         `random` returns a number in 0..1; `audit_share` (0..1] is the share of lookups drawn.
+        `comparing` says whether two answers say the same, see `audit.compare`.
         """
         self._verifier = verifier
         self._terms = terms
@@ -87,6 +89,7 @@ class CertifiedJudge:
         self._share = audit_share
         self._ledger = ledger
         self._guarding = guarding or Guarding()
+        self._comparing = comparing
         self._lock = threading.Lock()
         taught = self._guarding.names if self._guarding.learned else ()
         self._lessons = Lessons(int(_FIRST_LESSON * clean_labels(terms, terms.alpha)), taught)
@@ -164,9 +167,12 @@ class CertifiedJudge:
         share = max(self._share, _SHARES.get(self._in_force.certificate.state, 0.0))
         return 1.0 / share if self._random() < share else None
 
-    def same(self, answer: str, fresh: str, similarity: float) -> bool | None:
+    def same(self, question: str, answer: str, fresh: str, similarity: float) -> bool | None:
         """See `audit.compare`."""
-        return compare(answer, fresh, similarity).same
+        found = compare(question, answer, fresh, similarity, self._comparing)
+        if found.reason == FAILED:
+            _LOG.warning("the judge of answers gave no verdict; the label is lost")
+        return found.same
 
     def record(self, judged: Judged, weight: float, wrong: bool, source: LabelSource) -> None:
         """Take a label, durably; certifies and learns anew where it is time to.

@@ -10,7 +10,7 @@ from random import Random
 
 from semcache.errors import ConfigError
 from semcache.judging import Verifier
-from semcache.verify.audit import Plan
+from semcache.verify.audit import Judge, Plan
 from semcache.verify.certified import CertifiedJudge, Guarding
 from semcache.verify.certify import Label, Terms
 from semcache.verify.ledger import Ledger
@@ -32,6 +32,7 @@ def open_judge(
     audit_share: float,
     packaged: bool,
     guarding: Guarding,
+    comparing: Judge | None = None,
     clock: Callable[[], float] = time.time,
     random: Callable[[], float] | None = None,
 ) -> CertifiedJudge:
@@ -60,6 +61,7 @@ def open_judge(
         audit_share=audit_share,
         ledger=opened,
         guarding=guarding,
+        comparing=comparing,
     )
 
 

@@ -236,3 +236,27 @@ def test_labels_of_the_package_are_for_its_weights_only(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("5000", "5001"), encoding="utf-8")
     with pytest.raises(ConfigError, match="digest"):
         packaged_labels(path)
+
+
+def test_who_compares_answers_may_be_named(tmp_path: Path) -> None:
+    asked = []
+
+    def comparing(question: str, answer: str, other: str) -> bool:
+        asked.append((question, answer, other))
+        if "broken" in other:
+            raise TimeoutError
+        return True
+
+    judge = open_judge(
+        Says(),
+        Terms(0.1, 0.9, "hit"),
+        tmp_path / "labels.db",
+        audit_share=1.0,
+        packaged=False,
+        guarding=Guarding(DEFAULT_GUARDS, refusal),
+        comparing=comparing,
+    )
+    assert judge.same("How long?", "14 days", "30 days", 0.2) is True
+    assert judge.same("How long?", "14 days", "broken", 0.99) is None
+    assert asked == [("How long?", "14 days", "30 days"), ("How long?", "14 days", "broken")]
+    judge.close()

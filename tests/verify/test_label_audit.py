@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semcache.errors import ConfigError
-from semcache.verify.audit import Plan, compare
+from semcache.verify.audit import FAILED, Agreement, Plan, compare
 
 MARGIN = Plan(0.02, 0.4, 0.4)
 
@@ -54,20 +54,27 @@ def test_plans_that_mean_nothing_are_refused(plan: tuple[float, ...]) -> None:
     ],
 )
 def test_answers_are_compared(a: str, b: str, similarity: float, same: bool | None) -> None:
-    assert compare(a, b, similarity).same is same
+    assert compare("", a, b, similarity).same is same
 
 
 def test_long_answers_that_differ_in_a_detail_are_no_label() -> None:
     long = "The device is charged by the cable that came with it and shows a green light. " * 4
-    assert compare(f"{long} It takes 3 hours.", f"{long} It takes 4 hours.", 0.97).same is None
+    assert compare("", f"{long} It takes 3 hours.", f"{long} It takes 4 hours.", 0.97).same is None
 
 
 def test_a_judge_decides_and_its_failure_is_no_verdict() -> None:
-    assert compare("14 days", "30 days", 0.9, judge=lambda a, b: True).same is True
-    assert compare("yes", "surely", 0.9, judge=lambda a, b: False).same is False
+    seen = []
 
-    def broken(a: str, b: str) -> bool:
+    def judge(question: str, answer: str, other: str) -> bool:
+        seen.append((question, answer, other))
+        return answer[0] == other[0]
+
+    assert compare("How long?", "14 days", "1 fortnight", 0.9, judge).same is True
+    assert compare("How long?", "yes", "surely", 0.9, judge).same is False
+    assert seen == [("How long?", "14 days", "1 fortnight"), ("How long?", "yes", "surely")]
+
+    def broken(question: str, answer: str, other: str) -> bool:
         raise TimeoutError
 
-    assert compare("yes", "surely", 0.9, judge=broken).same is None
-    assert compare("yes", "yes", 0.2, judge=broken).same is True
+    assert compare("", "yes", "surely", 0.9, judge=broken) == Agreement(None, FAILED)
+    assert compare("", "yes", "yes", 0.2, judge=broken).same is True
