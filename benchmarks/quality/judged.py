@@ -213,7 +213,7 @@ def _label(
 ) -> bool | None:
     stored = judged.entry.completion.text
     similarity = 1.0 if stored == fresh else float(told.said[stored] @ told.said[fresh])
-    same = judge.same(stored, fresh, similarity)
+    same = judge.same("", stored, fresh, similarity)
     if same is not None:
         judge.record(judged, weight, not same, "audit" if source == "audit" else "shadow")
     return same
