@@ -25,6 +25,7 @@ from semcache.policy import first
 
 if TYPE_CHECKING:
     from semcache.cag.engine import CagEngine
+    from semcache.grounding import Grounded
     from semcache.llm_judge import LlmJudge
     from semcache.store import LocalStore
     from semcache.upstream import Upstream
@@ -41,7 +42,7 @@ class Assembled:
     cache: SemCache
     config: Config
     engine: CagEngine | None
-    upstream: Upstream | None
+    upstream: Upstream | Grounded | None
     tenant_of: Callable[[str], str]
 
     @property
@@ -50,6 +51,11 @@ class Assembled:
         if self.cache.layers.embedder is None:
             return ()
         return (Path(self.config.encoder.model).name,)
+
+    @property
+    def grounded(self) -> Grounded | None:
+        """The upstream, where it is given the documents."""
+        return _grounded(self.upstream)
 
     @property
     def default_model(self) -> str:
@@ -62,6 +68,9 @@ class Assembled:
         engine = self.engine
         if engine is not None and await asyncio.to_thread(engine.reload_knowledge):
             await self.cache.knowledge_changed(engine.name, engine.knowledge_digest)
+        grounded = self.grounded
+        if grounded is not None and await asyncio.to_thread(grounded.reload_knowledge, _silent):
+            await self.cache.knowledge_changed(grounded.name, grounded.knowledge_digest)
 
 
 def _silent(line: str) -> None:
@@ -94,10 +103,12 @@ def build(
             undo.callback(certified.close)
         store = open_store(config, embedder, sketches=verifier is not None)
         undo.callback(store.close)
-        upstream = _open_upstream(config)
+        upstream = _open_upstream(config, directory, embedder, progress)
         engine = _open_engine(config, directory, embedder, progress)
         if engine is not None:
             store.expire_knowledge(engine.name, engine.knowledge_digest, time.time())
+        if (grounded := _grounded(upstream)) is not None:
+            store.expire_knowledge(grounded.name, grounded.knowledge_digest, time.time())
         undo.pop_all()
     answerers: dict[str, Answerer | None] = {"cag": engine, "upstream": upstream}
     gptcache = config.gptcache
@@ -268,13 +279,15 @@ def _open_engine(
     return engine
 
 
-def _open_upstream(config: Config) -> Upstream | None:
+def _open_upstream(
+    config: Config, directory: Path, embedder: Embedder | None, progress: Progress
+) -> Upstream | Grounded | None:
     section = config.upstream
     if "upstream" not in config.engines or section.base_url is None:
         return None
     from semcache.upstream import Upstream, UpstreamSettings
 
-    return Upstream(
+    upstream = Upstream(
         UpstreamSettings(
             base_url=section.base_url,
             api_key=config.api_key(),
@@ -285,3 +298,42 @@ def _open_upstream(config: Config) -> Upstream | None:
             usage_in_streams=section.usage_in_streams,
         )
     )
+    return _given_documents(upstream, config, directory, embedder, progress)
+
+
+def _grounded(upstream: Upstream | Grounded | None) -> Grounded | None:
+    from semcache.grounding import Grounded
+
+    return upstream if isinstance(upstream, Grounded) else None
+
+
+def _given_documents(
+    upstream: Upstream,
+    config: Config,
+    directory: Path,
+    embedder: Embedder | None,
+    progress: Progress,
+) -> Upstream | Grounded:
+    """The upstream with the documents in its prompts, where the configuration says so."""
+    section = config.upstream
+    if not section.knowledge:
+        return upstream
+    from semcache.documents import open_documents, tokenizer_file
+    from semcache.grounding import Grounded, GroundingSettings
+    from semcache.knowledge.opening import counter
+
+    settings = GroundingSettings(
+        instruction=config.cag.instruction,
+        whole_tokens=section.knowledge_tokens,
+        passages=section.passages,
+        passage_tokens=section.passage_tokens,
+    )
+    count = counter(tokenizer_file(config, progress))
+    library = open_documents(config, directory, embedder, progress)
+    grounded = Grounded(upstream, library, settings, count)
+    try:
+        grounded.load(progress)
+    except BaseException:
+        library.close()
+        raise
+    return grounded

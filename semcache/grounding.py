@@ -63,7 +63,7 @@ class Relayed(Answerer, Protocol):
 
 
 class Grounded:
-    """Implements `interfaces.Answerer`. `load` before use; `library` stays the caller's."""
+    """Implements `interfaces.Answerer`. `load` before use; `aclose` closes the library too."""
 
     def __init__(
         self,
@@ -113,8 +113,6 @@ class Grounded:
 
     def source(self, request: ChatRequest) -> Source:
         """The other answerer's, with the documents and how they are given."""
-        if request.kind != "chat":
-            return self._answerer.source(request)
         source = self._answerer.source(request)
         how = blake2b(repr(self._settings).encode(), digest_size=8).hexdigest()
         return replace(source, model=f"{source.model} {how}", knowledge=self.knowledge_digest)
@@ -139,8 +137,9 @@ class Grounded:
                 first = False
 
     async def aclose(self) -> None:
-        """Close the other answerer."""
+        """Close the other answerer and the library."""
         await self._answerer.aclose()
+        await asyncio.to_thread(self._library.close)
 
     def _grounded(self, request: ChatRequest) -> tuple[ChatRequest, tuple[Citation, ...]]:
         state, settings = self._ready(), self._settings
