@@ -16,6 +16,7 @@
     └── AnswerError                    502 answer_error             no answer could be had
         ├── EngineError                500 engine_error
         ├── EngineBusy                 503 engine_busy
+        ├── Declined                   404 not_in_knowledge         and nobody else was asked
         ├── NotCached                  504 not_cached               only-if-cached, and it is not
         └── UpstreamError              as the upstream said         relayed as it is
 
@@ -156,6 +157,13 @@ class EngineBusy(AnswerError):
     def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class Declined(AnswerError):
+    """An answerer has nothing to say about this question: the next one is asked."""
+
+    status = 404
+    code = "not_in_knowledge"
 
 
 class NotCached(AnswerError):

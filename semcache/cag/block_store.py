@@ -145,24 +145,34 @@ class Lease:
     def __init__(self, store: BlockStore) -> None:
         self._store = store
         self._held: list[str] = []
+        self._closed = False
 
     def take(self, key: str) -> tuple[LayerKV, ...] | None:
         """Key and value of each layer, or None where the block must be read."""
         layers = self._store._take(key)
         if layers is not None:
-            self._held.append(key)
+            self._hold(key)
         return layers
 
     def put(self, key: str, layers: tuple[LayerKV, ...]) -> tuple[LayerKV, ...]:
         """A block that was just read; returns the one to use, as another may have been quicker."""
-        self._held.append(key)
-        return self._store._put(key, layers)
+        layers = self._store._put(key, layers)
+        self._hold(key)
+        return layers
 
     def close(self) -> None:
-        """Give all back. May be called twice."""
-        held, self._held = self._held, []
-        if held:
+        """Give all back, and what is still to come at once. On any thread, more than once."""
+        with self._store._lock:
+            self._closed = True
+            held, self._held = self._held, []
             self._store._release(held)
+
+    def _hold(self, key: str) -> None:
+        with self._store._lock:
+            if self._closed:
+                self._store._release([key])
+            else:
+                self._held.append(key)
 
 
 def _compact(layers: Sequence[LayerKV]) -> tuple[LayerKV, ...]:

@@ -13,12 +13,11 @@ from typing import Any
 from torch import Tensor
 
 from semcache.cag.choice import Choice
-from semcache.cag.conversation import Conversation
 from semcache.cag.events import Begun, Done, Event
+from semcache.cag.grounding import Grounding
 from semcache.cag.options import Options
 from semcache.cag.pace import Offer
 from semcache.cag.packing import Span
-from semcache.cag.reading import Reading
 from semcache.cag.turns import Turns
 from semcache.errors import ContextLengthExceeded, RequestError
 
@@ -32,16 +31,14 @@ class Answering:
     def __init__(
         self,
         turns: Turns,
-        reading: Reading,
-        conversation: Conversation,
+        ground: Grounding,
         options: Options,
         tell: Callable[[Event | BaseException], bool],
     ) -> None:
         self.cancelled = False
         self._model = turns.model
         self._sharing = turns.sharing
-        self._reading = reading
-        self._conversation = conversation
+        self._ground = ground
         self._options = options
         self._tell = tell
         self._prompt: list[int] = []
@@ -55,7 +52,7 @@ class Answering:
         """Implements `Turning`."""
         if not self._prompt:
             self._begin()
-        return len(self._prompt) - self._read
+        return self._ground.unread() + len(self._prompt) - self._read
 
     def offers(self, most: int) -> list[Offer]:
         """Implements `Turning`."""
@@ -67,8 +64,13 @@ class Answering:
 
     def spans(self, room: int, drafted: int) -> list[Span]:
         """Implements `Turning`."""
+        before = None if self._choices else self._ground.span(room)
+        if before is not None:
+            return [before]
         left = self._prompt[self._read :]
         if left:
+            if self._cache is None:
+                self._cache, self._reused = self._ground.begin()
             chunk = left[:room]
             self._read += len(chunk)
             return [Span(self._cache, chunk, 0 if len(chunk) < len(left) else 1)]
@@ -100,18 +102,16 @@ class Answering:
         self._tell(error)
 
     def _begin(self) -> None:
-        part = self._reading.part_for(self._conversation)
-        prompt = part.prompts.ids(self._conversation)
-        self._check(prompt, len(part.prompts.prefix_ids))
-        self._reused = self._read = self._sharing.usable(part.shared(prompt), part.prefix)
-        self._cache = self._sharing.begin(part.prefix, self._reused)
+        prompt = self._ground.prompt()
+        self._check(prompt, self._ground.known)
+        self._read = self._ground.length
         self._prompt = prompt
 
     def _answer(self, logits: Tensor) -> None:
         """The prompt has been read: the first token of each choice."""
         budget = min(self._options.max_tokens, self._model.window - len(self._prompt))
         self._say([Begun(len(self._prompt), self._reused)])
-        plain = self._reading.plain
+        plain = self._ground.plain
         for index in range(self._options.choices):
             cache = self._sharing.copy(self._cache) if index else self._cache
             choice = Choice(index, self._model, self._options, plain, self._prompt, cache, budget)

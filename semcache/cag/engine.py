@@ -30,10 +30,12 @@ from semcache.cag.spelling_out import spelt_out
 from semcache.cag.turns import Turns, turns_of
 from semcache.cag.wire import WireForm
 from semcache.chat import ChatRequest
+from semcache.citations import Citation, asks_for_sources, sources_text
 from semcache.completion import Chunk
 from semcache.errors import AnswerError, EngineError, RequestError
 from semcache.interfaces import Embedder
 from semcache.keys import Source
+from semcache.retrieval import Library
 
 log = logging.getLogger("semcache.cag")
 
@@ -57,7 +59,9 @@ class CagEngine:
 
     `data_dir` keeps the prefixes, `cache_dir` the converted models (by default
     `settings.default_cache_dir`). `embedder`, which stays the caller's, chooses the passages that
-    a question attends to. `load` before use; `close` or `aclose` at the end.
+    a question attends to. `library`, the caller's too, has the documents and their passages;
+    without one they are the files of `settings.knowledge`. `may_decline`: others may be asked.
+    `load` before use; `close` or `aclose` at the end.
     """
 
     name = "cag"
@@ -69,12 +73,16 @@ class CagEngine:
         data_dir: Path,
         cache_dir: Path | None = None,
         embedder: Embedder | None = None,
+        library: Library | None = None,
+        may_decline: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._data_dir = data_dir
         self._cache_dir = default_cache_dir() if cache_dir is None else cache_dir
         self._embedder = embedder
+        self._library = library
+        self._may_decline = may_decline
         self._clock = clock
         self._names = frozenset(settings.served_names)
         self._changing = threading.Lock()
@@ -99,38 +107,45 @@ class CagEngine:
                 )
                 turns = scheduler.call(lambda: turns_of(loaded, settings))
                 reader = KnowledgeReader(
-                    settings, loaded, scheduler, self._data_dir, self._embedder
+                    settings,
+                    loaded,
+                    scheduler,
+                    self._data_dir,
+                    self._embedder,
+                    self._library,
+                    self._may_decline,
                 )
-                reading = reader.read(reader.documents(), tell)
+                reading = reader.read(tell)
             except BaseException:
                 scheduler.close()
                 raise
             self._state = _Ready(loaded, scheduler, turns, reader, reading)
 
     def reload_knowledge(self) -> bool:
-        """Read the folder anew if it has changed; whether the knowledge is another one now.
+        """Read the documents anew if they have changed; whether the knowledge is another one now.
 
         Blocking. The new prefix is built beside the running one; requests keep the one that they
         began with. Raises ConfigError, and the old knowledge stays in force.
         """
         with self._changing:
             state = self._ready()
-            if not state.reader.folder_differs(state.reading.knowledge):
-                return False
-            knowledge = state.reader.documents()
-            same = knowledge.digest == state.reading.knowledge.digest
-            if same:
-                reading = replace(state.reading, knowledge=knowledge)
-            else:
-                reading = state.reader.read(knowledge, log.info)
+            reading = state.reader.reread(state.reading, log.info)
             if self._state is not None:
                 self._state = replace(state, reading=reading)
-            return not same
+            return reading.digest != state.reading.digest
+
+    def store_blocks(self, progress: Progress | None = None) -> int:
+        """Read every passage that is not stored yet; how many tokens were read.
+
+        Blocking, beside running requests. Nothing to do but in the blocks mode. Raises EngineError.
+        """
+        state = self._ready()
+        return state.reader.stock(state.reading, progress or _silent)
 
     @property
     def knowledge_digest(self) -> str:
         """64 hex digits; empty without knowledge. Raises EngineError before `load`."""
-        return self._ready().reading.knowledge.digest
+        return self._ready().reading.digest
 
     def accepts(self, request: ChatRequest) -> bool:
         """Whether the request asks for one of the served names."""
@@ -139,7 +154,7 @@ class CagEngine:
     def source(self, request: ChatRequest) -> Source:
         """The model with all that shapes its answers, and the knowledge."""
         state = self._ready()
-        return Source(self.name, state.loaded.fingerprint, state.reading.knowledge.digest)
+        return Source(self.name, _model_of(state), state.reading.digest)
 
     def models(self) -> Sequence[str]:
         """The served names, the model's own first."""
@@ -154,16 +169,15 @@ class CagEngine:
         state = self._ready()
         options = read_options(request, self._settings)
         events: _Events = asyncio.Queue()
-        job = Answering(
-            state.turns,
-            state.reading,
-            self._conversation(request),
-            options,
-            _teller(asyncio.get_running_loop(), events),
-        )
+        conversation = self._conversation(request)
+        in_text = asks_for_sources(request, self._settings.sources_in_text)
+        ground = await asyncio.to_thread(state.reading.ground, conversation)
+        tell = _teller(asyncio.get_running_loop(), events)
+        job = Answering(state.turns, ground, options, tell)
         wire = self._wire_form(request, options, state)
-        state.scheduler.submit(job, state.turns)
+        self._cite(wire, ground.citations, in_text)
         try:
+            state.scheduler.submit(job, state.turns)
             while True:
                 event = await events.get()
                 if isinstance(event, BaseException):
@@ -174,6 +188,7 @@ class CagEngine:
                     return
         finally:
             job.cancelled = True
+            ground.close()
 
     async def aclose(self) -> None:
         """End the thread; running requests get EngineError."""
@@ -184,14 +199,22 @@ class CagEngine:
         state, self._state = self._state, None
         if state is not None:
             state.scheduler.close()
+            state.reader.close()
 
     def _conversation(self, request: ChatRequest) -> Conversation:
         conversation = conversation_of(request)
         return spelt_out(conversation) if self._settings.spell_out else conversation
 
+    def _cite(self, wire: WireForm, given: Sequence[Citation], in_text: bool) -> None:
+        told = self._settings.citations
+        if told != "none":
+            wire.citations = [one.to_wire(told == "texts") for one in given]
+        if in_text:
+            wire.ending = sources_text(given)
+
     def _wire_form(self, request: ChatRequest, options: Options, state: _Ready) -> WireForm:
         prefix = "chatcmpl" if request.kind == "chat" else "cmpl"
-        parts = (state.loaded.fingerprint, state.reading.knowledge.digest)
+        parts = (_model_of(state), state.reading.digest)
         return WireForm(
             kind=request.kind,
             id=f"{prefix}-{secrets.token_hex(14)}",
@@ -205,6 +228,13 @@ class CagEngine:
         if self._state is None:
             raise EngineError("The local engine is not loaded: call load() first.")
         return self._state
+
+
+def _model_of(state: _Ready) -> str:
+    """The model with all that shapes its answers."""
+    if not state.reading.way:
+        return state.loaded.fingerprint
+    return digest_of(state.loaded.fingerprint.encode(), state.reading.way.encode())
 
 
 def _teller(

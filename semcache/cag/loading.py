@@ -25,12 +25,16 @@ _ANSWERS = "semcache-cag-2"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """`fingerprint`: 64 hex digits over everything but the knowledge that shapes an answer."""
+    """`fingerprint`: 64 hex digits over everything but the knowledge that shapes an answer.
+
+    `folder` is the model's.
+    """
 
     model: LanguageModel
     sharing: Sharing
     chat_format: ChatFormat
     fingerprint: str
+    folder: Path
 
 
 def load(
@@ -52,6 +56,7 @@ def load(
         sharing=choose_sharing(model),
         chat_format=ChatFormat(model.tokenizer, today),
         fingerprint=_fingerprint(model, settings, embedder),
+        folder=folder,
     )
 
 

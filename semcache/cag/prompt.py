@@ -45,13 +45,30 @@ class ChatFormat:
         messages = self._messages(system, turns)
         mark = _unused_character(messages)
         marked = [{**m, "content": self._marked(m["content"], mark)} for m in messages]
-        try:
-            rendered = self._rendered(marked)
-        except TemplateError as error:
+        return self._bos + self._tokenised(self._templated(marked), mark)
+
+    def around(self, before: str, after: str, turns: Sequence[Turn]) -> tuple[list[int], list[int]]:
+        """The tokens on both sides of a place in the system text, between `before` and `after`.
+
+        Raises RequestError where the template refuses, or does not show the place just once.
+        """
+        place = _unused_character([{"content": before + after}, *self._messages("", turns)])
+        messages = self._messages(before + place + after, turns)
+        mark = _unused_character(messages)
+        marked = [{**m, "content": self._marked(m["content"], mark)} for m in messages]
+        rendered = self._templated(marked)
+        sides = rendered.split(place)
+        if len(sides) != 2:
             raise RequestError(
-                f"The model's chat template refuses this conversation: {error}", param="messages"
-            ) from None
-        return self._bos + self._tokenised(rendered, mark)
+                "The model's chat template does not show the system text once: its knowledge "
+                "cannot be read apart. Set 'cag.mode' to whole.",
+                param="messages",
+            )
+        return self._bos + self._tokenised(sides[0], mark), self._tokenised(sides[1], mark)
+
+    def plain_ids(self, text: str) -> list[int]:
+        """The tokens of a text by itself, special ones spelt out."""
+        return self._encode(text, plain=True)
 
     def count(self, text: str) -> int:
         """The tokens of a text by itself."""
@@ -67,6 +84,14 @@ class ChatFormat:
             first = messages.pop(0)
             system = f"{system}\n\n{first['content']}"
         return [{"role": "user", "content": system}, *messages]
+
+    def _templated(self, messages: list[dict[str, str]]) -> str:
+        try:
+            return self._rendered(messages)
+        except TemplateError as error:
+            raise RequestError(
+                f"The model's chat template refuses this conversation: {error}", param="messages"
+            ) from None
 
     def _marked(self, text: str, mark: str) -> str:
         return self._specials.sub(lambda met: met[0][0] + mark + met[0][1:], text)

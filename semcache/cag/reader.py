@@ -1,25 +1,35 @@
-"""Reads the knowledge folder into a Reading: from the saved prefix, or through the model."""
+"""Reads the knowledge into a Reading: from saved prefixes, through the model, or by passages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from semcache.cag.choosing import Chooser
 from semcache.cag.identity import digest_of
-from semcache.cag.knowledge import NO_KNOWLEDGE, Knowledge, read_knowledge, stamp_of
+from semcache.cag.knowledge import (
+    NO_KNOWLEDGE,
+    Document,
+    Knowledge,
+    read_knowledge,
+    stamp_of,
+)
 from semcache.cag.loading import Loaded
 from semcache.cag.passages import passages_of
 from semcache.cag.prefix import Prefix
 from semcache.cag.prefix_file import PrefixFolder, PrefixHeader
 from semcache.cag.prompt import Prompts
-from semcache.cag.reading import Part, PrefixReading, Reading, require_fit
+from semcache.cag.reading import Part, PrefixesReading, PrefixReading, Reading, require_fit
+from semcache.cag.retrieving import RetrievedReading, Terms
 from semcache.cag.scheduler import Scheduler
 from semcache.cag.settings import CagSettings
-from semcache.errors import EngineError
+from semcache.cag.shelving import Shelving, Stocking
+from semcache.citations import Citation
+from semcache.errors import ConfigError, EngineError, KnowledgeTooLarge
 from semcache.interfaces import Embedder
+from semcache.retrieval import Collection, Library
 
 Progress: TypeAlias = Callable[[str], None]
 
@@ -36,42 +46,123 @@ class KnowledgeReader:
         scheduler: Scheduler,
         data_dir: Path,
         embedder: Embedder | None = None,
+        library: Library | None = None,
+        may_decline: bool = False,
     ) -> None:
+        """`library` stands for the documents; without one they are the files of the folder."""
         self._settings = settings
         self._loaded = loaded
         self._scheduler = scheduler
         self._embedder = embedder
+        self._library = library
+        self._terms = Terms(
+            tokens=min(settings.context_tokens, self._room()),
+            floor=settings.relevance_floor if may_decline else None,
+        )
         self._saved = PrefixFolder(data_dir / "prefixes", settings.prefixes_kept)
+        self._shelving = Shelving(settings, loaded, scheduler, data_dir)
 
-    def folder_differs(self, knowledge: Knowledge) -> bool:
-        """Whether files were touched since; cheap. Raises ConfigError."""
-        folder = self._settings.knowledge
-        return folder is not None and stamp_of(folder) != knowledge.stamp
-
-    def documents(self) -> Knowledge:
-        """The folder as it is now. Raises ConfigError, KnowledgeTooLarge."""
+    def read(self, progress: Progress) -> Reading:
+        """The documents as they are now. Raises ConfigError, KnowledgeTooLarge, StoreError."""
+        if self._library is not None:
+            return self._collected(self._library.update(progress), progress)
         folder = self._settings.knowledge
         if folder is None:
-            return NO_KNOWLEDGE
-        return read_knowledge(folder, max_bytes=self._loaded.model.window * _MAX_BYTES_PER_TOKEN)
+            return self._prefixes(NO_KNOWLEDGE, progress)
+        if self._settings.mode in {"tree", "blocks"}:
+            raise ConfigError(f"'cag.mode' {self._settings.mode} needs a retriever of passages.")
+        return self._prefixes(read_knowledge(folder, max_bytes=self._most_bytes()), progress)
 
-    def read(self, knowledge: Knowledge, progress: Progress) -> Reading:
+    def reread(self, reading: Reading, progress: Progress) -> Reading:
+        """What has changed since, read anew; the same digest where nothing has."""
+        if self._library is not None:
+            if not self._library.touched():
+                return reading
+            collection = self._library.update(progress)
+            if collection.digest != reading.digest:
+                return self._collected(collection, progress)
+            if isinstance(reading, RetrievedReading):
+                return replace(reading, retriever=collection)
+            return reading
+        folder = self._settings.knowledge
+        if folder is None or not isinstance(reading, PrefixesReading):
+            return reading
+        if stamp_of(folder) == reading.knowledge.stamp:
+            return reading
+        knowledge = read_knowledge(folder, max_bytes=self._most_bytes())
+        if knowledge.digest == reading.digest:
+            return replace(reading, knowledge=knowledge)
+        return self._prefixes(knowledge, progress)
+
+    def stock(self, reading: Reading, progress: Progress) -> int:
+        """Read all passages that are not stored yet, for blocks; how many tokens were read."""
+        if not isinstance(reading, RetrievedReading) or reading.shelf.layout != "blocks":
+            return 0
+        shelf, total = reading.shelf, len(reading.retriever)
+        job = self._scheduler.call(
+            lambda: Stocking(
+                shelf,
+                reading.retriever.passages(),
+                lambda there: progress(f"knowledge: {there:,} of {total:,} passages read"),
+            )
+        )
+        self._scheduler.run(job)
+        return job.read
+
+    def close(self) -> None:
+        """Write what was read and is not on disk yet."""
+        self._shelving.close()
+
+    def _collected(self, collection: Collection, progress: Progress) -> Reading:
+        """All documents in prefixes where they are to be, and fit; otherwise what is found."""
+        mode = self._settings.mode
+        if mode in {"auto", "whole"}:
+            try:
+                return self._prefixes(self._all_of(collection), progress)
+            except KnowledgeTooLarge:
+                if mode == "whole" or not self._shelving.possible:
+                    raise
+        return RetrievedReading(collection, self._shelving.shelf(), self._terms)
+
+    def _all_of(self, collection: Collection) -> Knowledge:
+        most = self._most_bytes()
+        if collection.size_bytes > most:
+            raise KnowledgeTooLarge(
+                f"The knowledge has {collection.size_bytes:,} bytes, far more than the {most:,} "
+                "that the model's window could hold. Set 'cag.mode' to auto or tree."
+            )
+        documents = tuple(Document(one.name, one.text) for one in collection.documents())
+        return Knowledge(documents, collection.digest, ())
+
+    def _most_bytes(self) -> int:
+        return self._loaded.model.window * _MAX_BYTES_PER_TOKEN
+
+    def _room(self) -> int:
+        return max(1, self._loaded.model.window - self._settings.reserve_tokens)
+
+    def _prefixes(self, knowledge: Knowledge, progress: Progress) -> PrefixesReading:
         """Make the prompts and the prefixes of a knowledge. Raises KnowledgeTooLarge."""
         whole = self._prompts([knowledge.text])
         tokens = len(whole[0].prefix_ids)
         if tokens:
             require_fit(tokens, self._loaded.model.window, self._settings.reserve_tokens)
-        passages = self._passages(knowledge, tokens)
+        cited = self._passages(knowledge, tokens)
+        passages = [one.text for one in cited]
         prompts = self._prompts(passages) if passages else whole
         chooser = None
         if passages and self._embedder is not None:
             chooser = Chooser(passages, self._embedder)
         digests = [digest_of(p.encode()) for p in passages] or [knowledge.digest]
-        return Reading(
+        parts = self._parts(prompts, digests, progress)
+        if cited:
+            parts = tuple(
+                replace(part, citations=(one,)) for part, one in zip(parts, cited, strict=True)
+            )
+        return PrefixesReading(
             knowledge=knowledge,
-            parts=self._parts(prompts, digests, progress),
+            parts=parts,
             chooser=chooser,
-            chunk_tokens=self._settings.prefill_chunk,
+            sharing=self._loaded.sharing,
             plain=self._loaded.chat_format.is_plain,
         )
 
@@ -81,14 +172,18 @@ class KnowledgeReader:
             lambda: [Prompts(chat_format, text, instruction) for text in texts]
         )
 
-    def _passages(self, knowledge: Knowledge, tokens: int) -> tuple[str, ...]:
+    def _passages(self, knowledge: Knowledge, tokens: int) -> tuple[Citation, ...]:
         """Nothing where all of the knowledge is one prefix."""
-        settings = self._settings
-        if self._embedder is None or not settings.passages or tokens <= settings.passage_tokens:
+        settings, count = self._settings, self._loaded.chat_format.count
+        unwanted = not settings.passages or settings.mode == "whole"
+        if self._embedder is None or unwanted or tokens <= settings.passage_tokens:
             return ()
-        texts = [document.text for document in knowledge.documents]
         passages = self._scheduler.call(
-            lambda: passages_of(texts, self._loaded.chat_format.count, settings.passage_tokens)
+            lambda: tuple(
+                Citation(document.name, "", digest_of(text.encode()), text)
+                for document in knowledge.documents
+                for text in passages_of([document.text], count, settings.passage_tokens)
+            )
         )
         return passages if len(passages) > 1 else ()
 

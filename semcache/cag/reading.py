@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
 from semcache.cag.choosing import Chooser
 from semcache.cag.conversation import Conversation
+from semcache.cag.grounding import Grounding, PrefixGrounding
 from semcache.cag.knowledge import Knowledge
 from semcache.cag.model import LanguageModel
-from semcache.cag.prefix import Prefix, shared_length
+from semcache.cag.prefix import Prefix
 from semcache.cag.prompt import Prompts
 from semcache.cag.sharing import Sharing
+from semcache.citations import Citation
 from semcache.errors import KnowledgeTooLarge
 
 
@@ -23,32 +26,52 @@ class Part:
 
     prompts: Prompts
     prefix: Prefix | None
+    citations: tuple[Citation, ...] = ()
 
-    def shared(self, prompt: Sequence[int]) -> int:
-        """How many leading tokens of a prompt are the prefix's."""
-        return shared_length(prompt, self.prefix)
+
+class Reading(Protocol):
+    """One state of the knowledge. Swapped whole; requests keep the one that they began with."""
+
+    @property
+    def digest(self) -> str:
+        """64 hex digits over the knowledge; empty without."""
+        ...
+
+    @property
+    def way(self) -> str:
+        """What of the way of reading shapes an answer, beyond what `loading` knows."""
+        ...
+
+    def ground(self, conversation: Conversation) -> Grounding:
+        """What a conversation's last question is answered from. On any thread; milliseconds.
+
+        Raises Declined where the knowledge has nothing on it, StoreError.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """One state of the knowledge. Swapped whole; requests keep the one that they began with.
-
-    Without a chooser there is one part.
-    """
+class PrefixesReading:
+    """Implements `Reading`: everything was read before. Without a chooser there is one part."""
 
     knowledge: Knowledge
     parts: tuple[Part, ...]
     chooser: Chooser | None
-    chunk_tokens: int
+    sharing: Sharing
     plain: bool
+    way: str = ""
 
-    def part_for(self, conversation: Conversation) -> Part:
-        """The part that a conversation's last question is answered from."""
-        return self.parts[0 if self.chooser is None else self.chooser.nearest(conversation)]
+    @property
+    def digest(self) -> str:
+        """Implements `Reading`."""
+        return self.knowledge.digest
 
-    def chunks(self, ids: Sequence[int]) -> Iterator[Sequence[int]]:
-        """The tokens in pieces for one forward pass each."""
-        return _chunks(ids, self.chunk_tokens)
+    def ground(self, conversation: Conversation) -> Grounding:
+        """Implements `Reading`; declines nothing."""
+        part = self.parts[0 if self.chooser is None else self.chooser.nearest(conversation)]
+        return PrefixGrounding(
+            part.prompts, part.prefix, self.sharing, conversation, self.plain, part.citations
+        )
 
 
 class PrefixReading:

@@ -33,6 +33,18 @@ class CagSettings:
     `prefix_dtype` "exact" saves keys and values as the model computes them, "float16" in half
     the space of float32. `prefixes_kept` is how many saved prefixes stay on disk.
 
+    `mode`: "whole", all documents are one prefix; "tree", the passages found for a question are
+    read one after another, and what was read of them before serves again; "blocks", each passage
+    is read alone, once, and moved to its place, under `repair` (`repair.repair_of`; "auto" is the
+    one that the model was measured with, or head). "auto" is as before while the documents fit the
+    window, and then tree, or blocks for a model that was measured (`gate`). Where passages are
+    found, they have `context_tokens` together at most, and below `relevance_floor` (0..1; None for
+    no floor) the engine declines, if others may be asked. What was read of passages takes at most
+    `blocks_memory_bytes` in memory, but for what is in use, and `blocks_disk_bytes` on disk.
+
+    `citations`: whether an answer tells its passages: by name, with their texts, or not.
+    `sources_in_text`: it also ends with a line that names them; a request may ask for it.
+
     `passages`: documents are read in passages of at most `passage_tokens`, each with a prefix of
     its own, and a question is answered from the nearest one; needs the cache's encoder. Without it
     all documents are one prefix. `spell_out`: see `spelling_out`. Both help small models: switch
@@ -59,6 +71,14 @@ class CagSettings:
     speculate: bool = True
     prefix_dtype: Literal["exact", "float16"] = "exact"
     prefixes_kept: int = 3
+    mode: Literal["auto", "whole", "tree", "blocks"] = "auto"
+    repair: str = "auto"
+    context_tokens: int = 1024
+    relevance_floor: float | None = 0.15
+    blocks_memory_bytes: int = 1_000_000_000
+    blocks_disk_bytes: int = 8_000_000_000
+    citations: Literal["none", "names", "texts"] = "names"
+    sources_in_text: bool = False
     passages: bool = True
     passage_tokens: int = 256
     spell_out: bool = True
@@ -69,6 +89,8 @@ class CagSettings:
             value = getattr(self, field.name)
             if isinstance(value, int) and not isinstance(value, bool) and value < 1:
                 raise ConfigError(f"'cag.{field.name}' must be at least 1.")
+        if self.relevance_floor is not None and not 0 <= self.relevance_floor <= 1:
+            raise ConfigError("'cag.relevance_floor' lies between 0 and 1; null is no floor.")
         if not self.model or not all(self.names):
             raise ConfigError("'cag.model' and each of 'cag.names' must not be empty.")
 

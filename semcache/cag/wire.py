@@ -17,7 +17,10 @@ _LEAST = -9999.0
 
 @dataclass(slots=True)
 class WireForm:
-    """One answer's identity on the wire, and what its usage will say."""
+    """One answer's identity on the wire, and what its usage will say.
+
+    `citations` are told once, in the first chunk. `ending` is appended to each choice's text.
+    """
 
     kind: Kind
     id: str
@@ -25,6 +28,8 @@ class WireForm:
     model: str
     fingerprint: str
     choices: int
+    citations: list[dict[str, str]] = field(default_factory=list)
+    ending: str = ""
     _begun: Begun = field(default=Begun(0, 0))
     _length: dict[int, int] = field(default_factory=dict)
 
@@ -39,6 +44,8 @@ class WireForm:
             case Said():
                 yield self._chunk(event.choice, event.text, event.scores)
             case Ended():
+                if self.ending:
+                    yield self._chunk(event.choice, self.ending)
                 yield self._chunk(event.choice, None, reason=event.reason)
             case Done():
                 yield Chunk({**self._head(), "choices": [], "usage": self._usage(event)})
@@ -68,7 +75,9 @@ class WireForm:
             choice["text"] = said or ""
             choice["logprobs"] = self._text_scores(index, scores) if scores else None
         choice["finish_reason"] = reason
-        return Chunk({**self._head(), "choices": [choice]})
+        cited, self.citations = self.citations, []
+        told = {"citations": cited} if cited else {}
+        return Chunk({**self._head(), **told, "choices": [choice]})
 
     def _text_scores(self, index: int, scores: tuple[TokenScore, ...]) -> dict[str, Any]:
         offsets = []

@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from semcache.cag.engine import CagEngine
+from semcache.cag.reading import Part, PrefixesReading
 from semcache.chat import ChatRequest
 from semcache.completion import Chunk, Completion, collect
 
@@ -37,6 +38,13 @@ async def stream(engine: CagEngine, asked: ChatRequest) -> list[Chunk]:
 async def ask(engine: CagEngine, asked: ChatRequest) -> Completion:
     """The whole answer."""
     return collect(await stream(engine, asked))
+
+
+def parts_of(engine: CagEngine) -> tuple[Part, ...]:
+    """What an engine has read before any question."""
+    reading = engine._ready().reading
+    assert isinstance(reading, PrefixesReading)
+    return reading.parts
 
 
 Reason = Literal["stop", "length"]

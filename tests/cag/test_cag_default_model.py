@@ -13,7 +13,7 @@ from semcache.cag.conversion import converted, packaged_gguf
 from semcache.cag.engine import CagEngine
 from semcache.cag.settings import CagSettings, default_cache_dir
 from semcache.errors import ConfigError
-from tests.cag.asking import Oracle, ask, request
+from tests.cag.asking import Oracle, ask, parts_of, request
 from tests.cag.tiny_models import write_documents
 
 pytestmark = pytest.mark.anyio
@@ -59,7 +59,7 @@ async def test_its_answer_is_that_of_the_library_without_any_cache(
 ) -> None:
     oracle = Oracle(model_folder)
     question = "What was wrong with the kettle?"
-    prompts = engine._ready().reading.parts[0].prompts
+    prompts = parts_of(engine)[0].prompts
     ids = prompts.ids(Conversation("", (Turn("user", question),)))
     answer, reason = oracle.greedy(ids, 6)
     completion = await ask(engine, request(question, max_tokens=6))

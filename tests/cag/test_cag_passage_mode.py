@@ -12,7 +12,7 @@ from semcache.cag.settings import CagSettings
 from semcache.embedding import SentenceEncoder
 from semcache.errors import EmbeddingError, KnowledgeTooLarge
 from semcache.interfaces import Encoded
-from tests.cag.asking import Oracle, ask, request
+from tests.cag.asking import Oracle, ask, parts_of, request
 from tests.cag.conftest import KETTLE, MakeEngine
 
 pytestmark = pytest.mark.anyio
@@ -59,9 +59,9 @@ def test_one_prefix_where_there_is_no_encoder_or_no_need(
         make_engine(encoder, passages=False, **SHORT),
         make_engine(encoder, passage_tokens=5000),
     ):
-        assert len(engine._ready().reading.parts) == 1
+        assert len(parts_of(engine)) == 1
     engine = make_engine(encoder, **SHORT)
-    assert len(engine._ready().reading.parts) == 2
+    assert len(parts_of(engine)) == 2
 
 
 def test_the_key_tells_the_ways_of_reading_apart(
