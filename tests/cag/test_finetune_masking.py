@@ -24,7 +24,8 @@ ENDINGS = [[71, 73, 79, 83], [89, 97]]
 
 def loaded(folder: Path) -> MaskedNetwork:
     network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64)
-    return MaskedNetwork(network.eval().requires_grad_(False))
+    network.eval()  # type: ignore[no-untyped-call]
+    return MaskedNetwork(network.requires_grad_(False))
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ from transformers.utils import logging as transformers_logging
 from semcache.cag.finetune.evaluation import Asking
 from semcache.cag.finetune.texts import Texts
 from semcache.cag.model import locate
-from semcache.cag.prompt import ChatFormat
 from semcache.cag.settings import CagSettings
 from semcache.errors import ConfigError
 
@@ -67,7 +66,7 @@ def open_base(settings: CagSettings, cache_dir: Path, progress: Callable[[str], 
         folder=folder,
         network=network,
         tokenizer=tokenizer,
-        texts=Texts(ChatFormat(tokenizer), tokenizer, settings.instruction),
+        texts=Texts(tokenizer, settings.instruction),
         stops=frozenset(one for one in ends if isinstance(one, int)),
         window=window if isinstance(window, int) else 2048,
     )

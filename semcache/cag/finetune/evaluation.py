@@ -19,6 +19,9 @@ from semcache.cag.finetune.masking import Layouts, plan
 Judge: TypeAlias = Callable[[int, str], bool]
 """Whether the answer to the question of this number is right."""
 
+Way: TypeAlias = Callable[[Example], Layouts]
+"""How the blocks of a context are read."""
+
 FULL = Layouts()
 
 
@@ -27,12 +30,18 @@ class Score:
     """Shares of the questions: answered right, answered in the words of full attention.
 
     `divergence`: KL(full ‖ this), nats, mean over the tokens that full attention answers with.
+    `each`: whether each question was answered right, in order.
     """
 
     right: float
     same: float
     divergence: float
-    questions: int
+    each: Sequence[bool]
+
+    @property
+    def questions(self) -> int:
+        """How many were asked."""
+        return len(self.each)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,7 @@ class Asking:
 def evaluate(
     network: MaskedNetwork,
     contexts: Sequence[Example],
-    ways: Mapping[str, Layouts],
+    ways: Mapping[str, Way],
     asking: Asking,
     judge: Judge,
     tell: Callable[[int], None],
@@ -57,7 +66,7 @@ def evaluate(
     Questions are numbered in the order of the contexts. `tell` gets how many are done.
     """
     names = ["full", *ways]
-    right = dict.fromkeys(names, 0)
+    right: dict[str, list[bool]] = {name: [] for name in names}
     same = dict.fromkeys(names, 0)
     distance = dict.fromkeys(names, 0.0)
     done = 0
@@ -69,17 +78,19 @@ def evaluate(
                 if name == "full":
                     said, found = by_full, told
                 else:
-                    said = _answers(network, context, ways[name], asking)
-                    found = _distributions(network, context, by_full, ways[name])
+                    how = ways[name](context)
+                    said = _answers(network, context, how, asking)
+                    found = _distributions(network, context, by_full, how)
                 texts = [asking.decode(ids) for ids in said]
-                right[name] += sum(judge(done + at, text) for at, text in enumerate(texts))
+                right[name] += [judge(done + at, text) for at, text in enumerate(texts)]
                 same[name] += sum(a == b for a, b in zip(said, by_full, strict=True))
                 distance[name] += sum(map(_divergence, told, found))
             done += len(context.questions)
             tell(done)
     of = max(1, done)
     return {
-        name: Score(right[name] / of, same[name] / of, distance[name] / of, done) for name in names
+        name: Score(sum(right[name]) / of, same[name] / of, distance[name] / of, right[name])
+        for name in names
     }
 
 

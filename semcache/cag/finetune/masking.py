@@ -46,14 +46,15 @@ class Plan:
 class Layouts:
     """`apart` False: every token sees all before it. Otherwise a block sees itself and the sink.
 
-    `turned` False leaves keys where they were read. `reread`: the first tokens of each moved block
-    are read again with sight of all before them (EPIC, arXiv 2410.15332).
+    `turned` False leaves keys where they were read. `reread`: so many first tokens of each moved
+    block are read again with sight of all before them (EPIC, arXiv 2410.15332); or the places of
+    those that are (CacheBlend, arXiv 2405.16444), ascending.
     """
 
     apart: bool = False
     sink: Sink = "head"
     turned: bool = True
-    reread: int = 0
+    reread: int | tuple[int, ...] = 0
 
     def seen(self, head: int) -> int:
         """How many tokens of a head of this length a moved block is read after."""
@@ -123,6 +124,8 @@ def _reread(owner: Sequence[int], place: Sequence[int], head: int, how: Layouts)
     """Which tokens of the context are computed again: the first of each moved block."""
     if not how.apart or not how.reread:
         return []
+    if isinstance(how.reread, tuple):
+        return list(how.reread)
     found, count = [], dict.fromkeys(owner, 0)
     for at in range(head, len(owner)):
         count[owner[at]] += 1

@@ -104,7 +104,7 @@ def _measuring(
         return evaluate(
             trainable.masked,
             [example for example, _ in contexts],
-            {"blocks": blocks},
+            {"blocks": lambda example: blocks},
             base.asking(),
             lambda number, text: says(text, asked[number].answer),
             lambda done: progress(f"{when}: {done} of {len(asked)} questions"),
