@@ -1,4 +1,5 @@
-"""The command `semcache`: prepare, check, stats, config, explain, calibrate, finetune-blocks."""
+"""The command `semcache`: prepare, check, stats, config, explain, calibrate, finetune-blocks,
+knowledge."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ import yaml
 
 from semcache import __version__
 from semcache.assembly import build, open_embedder, open_store
-from semcache.commands import calibrate, explain, finetune_blocks
+from semcache.commands import calibrate, explain, finetune_blocks, knowledge
 from semcache.config import Config, default_config
 from semcache.errors import SemcacheError
 
@@ -39,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
         explain.add(each),
         calibrate.add(each),
         finetune_blocks.add(each),
+        *knowledge.add(each),
     ):
         one.add_argument("-f", "--cache-config-file", type=Path, metavar="FILE")
         one.add_argument("-d", "--cache-dir", type=Path, metavar="DIR", help="the data directory")
@@ -56,12 +58,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         "explain": lambda config: explain.run(args, config),
         "calibrate": lambda config: calibrate.run(args, config),
         "finetune-blocks": lambda config: finetune_blocks.run(args, config),
+        "knowledge": lambda config: knowledge.run(args, config),
     }
     try:
         file = args.cache_config_file
         config = default_config() if file is None else Config.from_file(file)
-        knowledge = getattr(args, "knowledge", None)
-        config = config.with_overrides(data_dir=args.cache_dir, knowledge=knowledge)
+        folder = getattr(args, "knowledge", None)
+        config = config.with_overrides(data_dir=args.cache_dir, knowledge=folder)
         sys.exit(commands[args.command](config))
     except SemcacheError as error:
         sys.stderr.write(f"semcache: {error}\n")

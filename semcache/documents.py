@@ -14,13 +14,6 @@ if TYPE_CHECKING:
 
 Progress: TypeAlias = Callable[[str], None]
 
-CATALOG = "knowledge.db"
-
-
-def has_documents(config: Config, directory: Path) -> bool:
-    """Whether there is a folder of documents, or `semcache knowledge add` has made a catalogue."""
-    return config.cag.knowledge is not None or (directory / CATALOG).exists()
-
 
 def open_documents(
     config: Config, directory: Path, embedder: Embedder | None, progress: Progress
@@ -37,6 +30,19 @@ def open_documents(
         embedder=embedder,
         freeze=FrozenVectors,
     )
+
+
+def open_known_documents(
+    config: Config, directory: Path, embedder: Embedder | None, progress: Progress
+) -> Library | None:
+    """The library, if there is a folder of documents, or some were added; else None."""
+    if config.cag.knowledge is None and not (directory / "knowledge.db").exists():
+        return None
+    library = open_documents(config, directory, embedder, progress)
+    if config.cag.knowledge is None and not any(library.catalog.sources().values()):
+        library.close()
+        return None
+    return library
 
 
 def tokenizer_file(config: Config, progress: Progress) -> Path:

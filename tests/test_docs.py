@@ -71,12 +71,12 @@ def test_the_example_file_holds_every_own_key(name: str) -> None:
         assert re.search(rf"^  {field.name}:", EXAMPLE, flags=re.M), f"{name}.{field.name}"
 
 
-def options(parser: argparse.ArgumentParser) -> Iterator[str]:
+def options(parser: argparse.ArgumentParser, before: str = "semcache") -> Iterator[str]:
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, command in action.choices.items():
-                yield f"semcache {name}"
-                yield from options(command)
+                yield f"{before} {name}"
+                yield from options(command, f"{before} {name}")
         yield from (option for option in action.option_strings if option not in ("-h", "--help"))
 
 

@@ -30,6 +30,7 @@ from semcache.sqlite_file import SqliteFile
 
 FORMAT = 1
 KEPT_S = 3600.0
+_FOLDER = 2
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS facts (
         name TEXT PRIMARY KEY, value INTEGER NOT NULL
@@ -130,10 +131,14 @@ class Catalog:
     def sources(self) -> dict[str, bool]:
         """Paths that were added (True) or are left out (False)."""
         with self._file.use() as db:
-            return {
-                path: bool(wanted)
-                for path, wanted in db.execute("SELECT path, wanted FROM sources")
-            }
+            rows = db.execute("SELECT path, wanted FROM sources WHERE wanted < ?", (_FOLDER,))
+            return {path: bool(wanted) for path, wanted in rows}
+
+    def folder(self) -> Path | None:
+        """The folder of documents that was last named."""
+        with self._file.use() as db:
+            row = db.execute("SELECT path FROM sources WHERE wanted = ?", (_FOLDER,)).fetchone()
+        return None if row is None else Path(row[0])
 
     def state(self) -> tuple[int, list[tuple[str, str, str, int]], NDArray[np.int64]]:
         """At one moment: generation, (name, path, digest, bytes) of documents, ids of passages.
@@ -225,6 +230,12 @@ class Catalog:
             db.execute("DELETE FROM sources WHERE path = ?", (path,))
             if wanted is not None:
                 db.execute("INSERT INTO sources VALUES (?, ?)", (path, wanted))
+
+    def set_folder(self, folder: Path) -> None:
+        """Remember the folder of documents."""
+        with self._file.change() as db:
+            db.execute("DELETE FROM sources WHERE wanted = ? OR path = ?", (_FOLDER, str(folder)))
+            db.execute("INSERT INTO sources VALUES (?, ?)", (str(folder), _FOLDER))
 
     def purge(self, now: float) -> None:
         """Forget passages that went more than an hour ago, and vectors that nothing needs."""

@@ -28,7 +28,8 @@ _MOST_TERMS = 64
 class Term:
     """A word or a pair of a question, and how many passages have it.
 
-    `weight`: BM25's inverse document frequency (Robertson and Spärck Jones, as Lucene has it).
+    `weight`: BM25's inverse document frequency (Robertson and Spärck Jones, as Lucene has it); a
+    quarter of it for a pair that no passage has, which may be no word at all.
     """
 
     field: str
@@ -89,7 +90,8 @@ class LexicalState:
     def _term(self, field: str, text: str) -> Term:
         count = self._searcher.doc_freq(field, text)
         passages = self._searcher.num_docs
-        return Term(field, text, count, log1p((passages - count + 0.5) / (count + 0.5)))
+        weight = log1p((passages - count + 0.5) / (count + 0.5))
+        return Term(field, text, count, weight if count or field == _WORDS else weight / 4)
 
     def search(self, terms: Sequence[Term], k: int) -> list[tuple[int, float]]:
         """(id, BM25) of the k best passages that have one of the terms, best first."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from semcache.errors import ConfigError
 from semcache.knowledge.catalog import Catalog
 from semcache.knowledge.lexical import LexicalIndex
+from semcache.knowledge.loading import SUFFIXES
 from semcache.knowledge.sources import File, files_of
 from semcache.knowledge.state import Freeze, KnowledgeState, Meaning
 from semcache.knowledge.syncing import Making, Step, sync
@@ -38,7 +39,10 @@ class Library:
         freeze: Freeze,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Open or create the catalogue. Raises StoreError."""
+        """Open or create the catalogue. Raises StoreError.
+
+        Without a `folder` only what was added is read; see `use_last_folder`.
+        """
         self.catalog = Catalog(data_dir / "knowledge.db")
         self._lock = FileLock(data_dir / "knowledge.lock", mode=0o600)
         self._folder = folder
@@ -61,9 +65,12 @@ class Library:
             if self._state is not None and not self.touched():
                 return self._state
             for step in _told(self._steps(progress), progress):
-                if step.problem is not None and step.changed:
-                    progress(f"knowledge: left out: {step.problem}")
-            return self._current()
+                if step.problem is not None:
+                    progress(f"knowledge: cannot be read: {step.problem}")
+            state = self._current()
+            if not state.contents:
+                raise ConfigError(_nothing(self._folder))
+            return state
 
     def steps(self) -> Iterator[Step]:
         """`update` a file at a time, after waiting for any other process; for progress bars."""
@@ -81,6 +88,40 @@ class Library:
         if state is None or self.catalog.generation() != state.generation:
             return True
         return files_of(self._folder, self.catalog.sources()) != self._files
+
+    def use_last_folder(self) -> None:
+        """Where no folder was given, go on with the one that was named last."""
+        if self._folder is None:
+            self._folder = self.catalog.folder()
+
+    def add(self, path: Path) -> None:
+        """A file or folder from elsewhere, or one that was left out. Raises ConfigError."""
+        path = path.absolute()
+        if not path.exists():
+            raise ConfigError(f"{path} does not exist.")
+        if path.is_file() and path.suffix.lower() not in SUFFIXES:
+            known = " ".join(sorted(SUFFIXES))
+            raise ConfigError(f"{path} is of a kind that is not read; these are: {known}.")
+        inside = self._folder is not None and path.is_relative_to(self._folder.absolute())
+        self.catalog.set_source(str(path), None if inside else True)
+
+    def remove(self, path: Path) -> None:
+        """Leave a file or folder out: one that was added, or one of those there are.
+
+        A path, or a document's name as the list has it. Raises ConfigError.
+        """
+        known = self.catalog.known()
+        named = [one.path for one in known.values() if one.name == path.as_posix()]
+        whole = named[0] if named else str(path.absolute())
+        sources = self.catalog.sources()
+        if sources.get(whole):
+            self.catalog.set_source(whole, None)
+        elif any(Path(one).is_relative_to(whole) for one in known):
+            self.catalog.set_source(whole, False)
+        else:
+            raise ConfigError(
+                f"No document is {path}, or lies in it: see the list for their names."
+            )
 
     def close(self) -> None:
         """Close the catalogue; states that it gave out cannot be searched any more."""
@@ -100,9 +141,9 @@ class Library:
             self._lock.release()
 
     def _synced(self) -> Iterator[Step]:
+        if self._folder is not None and self._folder.absolute() != self.catalog.folder():
+            self.catalog.set_folder(self._folder.absolute())
         files = files_of(self._folder, self.catalog.sources())
-        if not files:
-            raise ConfigError(_nothing(self._folder))
         yield from sync(self.catalog, files, self._making, self._clock())
         self._files = files
 

@@ -1,21 +1,29 @@
 """How well a passage fits a question: one number from what both kinds of search measured.
 
-The number is a probability, fitted on questions over many documents (`benchmarks.cag.retrieval`):
-that the passage answers the question. So a floor under it means something.
+The number is a probability, fitted by `benchmarks.cag.retrieval` on questions of two sorts: about
+things with names, each in a document of its own, and in other words than the answer's. It is the
+probability that the passage answers the question, so a floor under it means something.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import astuple, dataclass
 from math import exp
 
 from semcache.knowledge.lexical import Term
 
 RELEVANCE_FLOOR = 0.15
+"""Keeps 99 % of questions that have an answer where they name what they ask about, 93 % where
+they are put in quite other words; declines half and a fifth of those that have none."""
 
 _BEST_PER_WEIGHT = 2.2
 """BM25 gives a term at most k1 + 1 times its weight, however often a passage says it."""
+
+_WORD = re.compile(r"[^\W_]+(?:[-'’.][^\W_]+)*")
+_SENTENCE_ENDS = frozenset(".?!:")
+_NOT_NAMES = frozenset({"I", "I'm", "I've", "I'd", "I'll"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,33 +31,58 @@ class Features:
     """`cosine`: the encoder's, 0 without one; `unread`: 1 where it read question or passage not.
 
     `words`: 0..1, the BM25 as a share of what a passage full of the question's terms would have,
-    terms that no passage has among them; `words_alone`: the same, where there is no cosine.
+    terms that no passage has among them; `words_named`: the same, for a question with names;
+    `words_unread`: the same, without a cosine. `missing`: the share of the question's names and
+    numbers that the passage does not have.
     """
 
     cosine: float
     unread: float
     words: float
-    words_alone: float
+    words_named: float
+    words_unread: float
+    missing: float
 
 
-def features(cosine: float | None, bm25: float, terms: Sequence[Term]) -> Features:
-    """Of one passage for the question with these terms."""
+_WEIGHTS = Features(
+    11.62, unread=2.35, words=0.31, words_named=2.0, words_unread=13.0, missing=-2.63
+)
+_BIAS = -5.8
+
+
+def features(
+    cosine: float | None, bm25: float, terms: Sequence[Term], names: Collection[str], text: str
+) -> Features:
+    """Of a passage with this text, for the question with these terms and names."""
     most = _BEST_PER_WEIGHT * sum(term.weight for term in terms)
     words = bm25 / most if most else 0.0
     unread = cosine is None
+    said = text.lower()
+    missing = sum(name not in said for name in names)
     return Features(
         cosine=cosine or 0.0,
         unread=float(unread),
-        words=0.0 if unread else words,
-        words_alone=words if unread else 0.0,
+        words=words,
+        words_named=words if names else 0.0,
+        words_unread=words if unread else 0.0,
+        missing=missing / len(names) if names else 0.0,
     )
-
-
-_WEIGHTS = Features(cosine=8.0, unread=2.0, words=8.0, words_alone=10.0)
-_BIAS = -5.0
 
 
 def score(of: Features) -> float:
     """The probability, 0..1."""
     logit = _BIAS + sum(w * x for w, x in zip(astuple(_WEIGHTS), astuple(of), strict=True))
     return 1.0 / (1.0 + exp(-logit))
+
+
+def names_in(question: str) -> frozenset[str]:
+    """Names and numbers, in lower case: words with a digit, or a capital where none must be."""
+    found = []
+    opens = True
+    for match in _WORD.finditer(question):
+        word = match.group()
+        capital = word[0].isupper() and not opens and word not in _NOT_NAMES
+        if capital or word[1:] != word[1:].lower() or any(map(str.isdigit, word)):
+            found.append(word.lower())
+        opens = question[match.end() : match.end() + 1] in _SENTENCE_ENDS
+    return frozenset(found)

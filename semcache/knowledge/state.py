@@ -15,7 +15,7 @@ from semcache.interfaces import Document, Embedder, Found, Passage, Vector
 from semcache.knowledge.catalog import Catalog
 from semcache.knowledge.encoding import MAX_UNKNOWN_SHARE
 from semcache.knowledge.lexical import LexicalState, Term
-from semcache.knowledge.ranking import features, score
+from semcache.knowledge.ranking import features, names_in, score
 
 log = logging.getLogger("semcache.knowledge")
 
@@ -82,7 +82,7 @@ class KnowledgeState:
 
     def search(self, question: str, k: int) -> Sequence[Found]:
         """The k best passages, best first; of passages with one text, one. Raises StoreError."""
-        terms = self.words.terms(question)
+        terms, names = self.words.terms(question), names_in(question)
         candidates = self._recalled(terms, self._query(question), k)
         passages = self.catalog.passages(list(candidates))
         best: dict[str, Found] = {}
@@ -90,7 +90,8 @@ class KnowledgeState:
             passage = passages.get(one)
             if passage is None:
                 continue  # this state is more than an hour old, and the passage was replaced
-            found = Found(passage, score(features(cosine, bm25, terms)), cosine)
+            measured = features(cosine, bm25, terms, names, passage.text)
+            found = Found(passage, score(measured), cosine)
             held = best.get(passage.id)
             if held is None or held.score < found.score:
                 best[passage.id] = found
