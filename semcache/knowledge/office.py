@@ -7,6 +7,7 @@ import logging
 import zipfile
 import zlib
 from typing import Any
+from xml.parsers.expat import ExpatError
 
 import mammoth
 from pypdf import PasswordType, PdfReader
@@ -21,6 +22,7 @@ _BROKEN = (
     ArithmeticError,
     AssertionError,
     AttributeError,
+    ExpatError,
     LookupError,
     NotImplementedError,
     OSError,
