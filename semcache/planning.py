@@ -12,6 +12,7 @@ from semcache.interfaces import Answerer
 from semcache.keys import Extract, Source, request_key
 from semcache.policy import PolicySettings
 from semcache.reply import Plan
+from semcache.succession import Succession
 
 _NOBODY = Source()
 
@@ -29,7 +30,7 @@ def plan_of(
     Pure but for what the answerers say of themselves. Raises ModelNotFound where nobody would
     answer it.
     """
-    answerer = next((one for one in answerers if one.accepts(request)), via)
+    answerer = _asked(request, answerers) or via
     if answerer is None and not directives.only_if_cached:
         raise ModelNotFound(_nobody_answers(request, answerers), param="model")
     source = _NOBODY if answerer is None else answerer.source(request)
@@ -44,6 +45,14 @@ def plan_of(
         key=request_key(request, source, extract, per_user=per_user),
         timeliness=found,
     )
+
+
+def _asked(request: ChatRequest, answerers: Sequence[Answerer]) -> Answerer | None:
+    """The first that accepts; those after it are asked where it declines."""
+    accepting = [one for one in answerers if one.accepts(request)]
+    if len(accepting) < 2:
+        return accepting[0] if accepting else None
+    return Succession(accepting)
 
 
 def _nobody_answers(request: ChatRequest, answerers: Sequence[Answerer]) -> str:

@@ -50,7 +50,9 @@ LAYERS: tuple[frozenset[str], ...] = (
             "sketch",
         }
     ),
-    frozenset({"guards", "policy", "memory", "volatile", "decisions", "journal", "retries"}),
+    frozenset(
+        {"guards", "policy", "memory", "volatile", "decisions", "journal", "retries", "succession"}
+    ),
     frozenset({"reply", "freshness"}),
     frozenset({"explain", "layers", "feedback", "explanation", "planning", "recording"}),
     frozenset({"answer_learning", "checking"}),
