@@ -70,7 +70,8 @@ class Learning:
         fresh: Completion,
         source: LabelSource,
     ) -> bool | None:
-        same = True if _equal(judged, fresh) else self._same(question, judged.entry.completion, fresh)
+        stored = judged.entry.completion
+        same = True if _equal(judged, fresh) else self._same(question, stored, fresh)
         if same is None:
             self.layers.tally.add("label: unclear")
             return None

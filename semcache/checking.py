@@ -205,7 +205,8 @@ class Checks:
             answerer = cast(Answerer, plan.answerer)
             async with aclosing(cast(Any, answerer.answer(plan.request))) as chunks:
                 fresh = collect([chunk async for chunk in chunks])
-            kept = policy.keep(fresh, self._layers.clock(), self._layers.settings)
+            now, settings = self._layers.clock(), self._layers.settings
+            kept = policy.keep(fresh, now, settings, plan.directives)
             if isinstance(kept, Skip):  # a broken answer says nothing of the stored one
                 self._owe(weight)
                 return

@@ -1,4 +1,4 @@
-"""What a request's `Cache-Control` header asks of the cache (RFC 9111, section 5.2.1).
+"""What a request asks of the cache; by its `Cache-Control` header (RFC 9111, section 5.2.1) first.
 
 A header that cannot be read is ignored, member by member, as the RFC demands of caches.
 """
@@ -17,6 +17,10 @@ class Directives:
 
     `no_cache` skips the lookup and still stores; `no_store` looks up and stores nothing; both
     together leave the cache out of it. `max_stale_s` is infinite for a bare `max-stale`.
+
+    Beyond the RFC (see `wishes`): `ttl_s` bounds how long the answer is kept, `namespace` is a part
+    of the tenant's cache of its own, `exact_only` wants no near-duplicates, and one has to reach
+    `threshold`, a cosine. They can ask for less than the operator allows, never for more.
     """
 
     no_cache: bool = False
@@ -25,6 +29,10 @@ class Directives:
     max_age_s: float | None = None
     min_fresh_s: float | None = None
     max_stale_s: float | None = None
+    ttl_s: float | None = None
+    namespace: str = ""
+    exact_only: bool = False
+    threshold: float | None = None
 
 
 NONE = Directives()
@@ -33,7 +41,10 @@ ONLY_IF_CACHED = Directives(only_if_cached=True)
 
 @lru_cache(maxsize=256)
 def parse_cache_control(header: str) -> Directives:
-    """Read a `Cache-Control` request header of at most a few hundred characters."""
+    """Read a `Cache-Control` request header of at most a few hundred characters.
+
+    `s-maxage`, which the RFC has for responses only, is LiteLLM's word for the answer's life.
+    """
     members: dict[str, str] = {}
     for member in header[:1024].split(","):
         name, _, value = member.partition("=")
@@ -46,6 +57,7 @@ def parse_cache_control(header: str) -> Directives:
         max_age_s=_seconds(members.get("max-age")),
         min_fresh_s=_seconds(members.get("min-fresh")),
         max_stale_s=float("inf") if stale == "" else _seconds(stale),
+        ttl_s=_seconds(members.get("s-maxage")),
     )
 
 

@@ -180,7 +180,7 @@ class _Candidates:
         ]
         on = {veto["guard"] for veto in vetoes if veto["on"]} if settings.guards_first else set()
         first = next((f"guard={name}" for name in settings.guards if name in on), None)
-        far = one.similarity < settings.threshold
+        far = one.similarity < policy.gate(self.plan.directives, settings)
         refused = "below threshold" if far else entry.state or stale or first
         return {
             "entry_id": entry.id,

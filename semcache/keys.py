@@ -97,22 +97,25 @@ def request_key(
     extract: Extract = whole,
     *,
     per_user: bool = False,
+    namespace: str = "",
 ) -> RequestKey:
     """Derive exact key, scope and fuzzy question from a request and who would answer it.
 
     `per_user`: the user that the request names is a parameter that can change the answer.
+    `namespace`: a part of the tenant's cache of its own, a parameter as well.
     Raises RequestError for what JSON cannot carry: no key could stand for it.
     """
     earlier, last = request.messages[:-1], request.messages[-1:]
     text = question(request)
     fixed = last if text is None else _without_text(last[0])
     asked, frame = (None, "") if text is None else extract(text)
+    params = _params_digest(request, fixed, frame, identity(request) if per_user else ())
     scope = Scope(
         tenant=request.tenant,
         model=request.model,
         source=source,
         context=_digest(b"context", *map(_message_bytes, earlier)) if earlier else _NO_CONTEXT,
-        params=_params_digest(request, fixed, frame, identity(request) if per_user else ()),
+        params=_digest(b"namespace", _utf8(namespace), params.encode()) if namespace else params,
     )
     parts = [scope.digest().encode(), b"" if text is None else b"t" + _utf8(text)]
     if text is not None:

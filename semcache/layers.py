@@ -121,7 +121,8 @@ class Layers:
     def _may_look_alike(self, look: _Look) -> bool:
         if isinstance(look.exact, Hit) or look.exact.reason == "store error":
             return False
-        asked = look.plan.key.question is not None
+        plan = look.plan
+        asked = plan.key.question is not None and not plan.directives.exact_only
         return asked and self.settings.semantic and self.embedder is not None
 
     def _look_alike(self, look: _Look, encoded: Encoded | None) -> None:

@@ -99,7 +99,8 @@ class Leading:
         if not plan.admission.write:
             return
         completion = collect(chunks)
-        kept = policy.keep(completion, self.layers.clock(), self.layers.settings)
+        now, settings = self.layers.clock(), self.layers.settings
+        kept = policy.keep(completion, now, settings, plan.directives)
         if not isinstance(kept, Skip):
             save = partial(self.layers.save, plan, completion, kept, decided.encoded, cost_s)
             try:

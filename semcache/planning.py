@@ -42,7 +42,9 @@ def plan_of(
         directives=directives,
         admission=freshness.admit(admission, found, request, settings),
         answerer=answerer,
-        key=request_key(request, source, extract, per_user=per_user),
+        key=request_key(
+            request, source, extract, per_user=per_user, namespace=directives.namespace
+        ),
         timeliness=found,
     )
 

@@ -19,7 +19,7 @@ import orjson
 from semcache import guards
 from semcache.chat import ChatRequest
 from semcache.completion import Completion
-from semcache.directives import Directives
+from semcache.directives import NONE, Directives
 from semcache.guards import DEFAULT_GUARDS
 from semcache.interfaces import (
     Asked,
@@ -145,6 +145,11 @@ def matchable(encoded: Encoded, settings: PolicySettings) -> str | None:
     return None
 
 
+def gate(directives: Directives, settings: PolicySettings) -> float:
+    """The cosine that a near-duplicate must reach: a caller may ask for more, never for less."""
+    return max(settings.threshold, directives.threshold or 0.0)
+
+
 Choose: TypeAlias = Callable[[Sequence[Candidate]], Candidate]
 """Which of several candidates that may be served answers: GPTCache's post function."""
 
@@ -186,17 +191,19 @@ def judge_semantic(
         return Miss(refused, candidates[0].similarity)
     if verifier is None:
         chosen = choose(left)
-        return Hit(chosen.entry, "semantic", chosen.similarity, settings.threshold, "semantic")
+        least = gate(directives, settings)
+        return Hit(chosen.entry, "semantic", chosen.similarity, least, "semantic")
     left = by_answer(left)
     judged = list(zip(left, verifier.judge(asked, left, around), strict=True))
-    return _judged(judged, refused, candidates[0].similarity, settings, choose)
+    nearest, least = candidates[0].similarity, gate(directives, settings)
+    return _judged(judged, refused, nearest, least, choose)
 
 
 def _judged(
     judged: Sequence[tuple[Candidate, Verdict]],
     refused: str,
     nearest: float,
-    settings: PolicySettings,
+    least: float,
     choose: Choose,
 ) -> Hit | Miss:
     served = [pair for pair in judged if pair[1].serve]
@@ -212,7 +219,7 @@ def _judged(
         chosen.entry,
         "semantic",
         chosen.similarity,
-        settings.threshold,
+        least,
         "semantic",
         verdict.score,
         Judged.of(chosen, verdict),
@@ -226,7 +233,7 @@ def _refusal(
     directives: Directives,
     settings: PolicySettings,
 ) -> str | None:
-    if candidate.similarity < settings.threshold:
+    if candidate.similarity < gate(directives, settings):
         return "below threshold"
     if candidate.entry.state:
         return candidate.entry.state
@@ -242,7 +249,9 @@ def _refusal(
 # ----------------------------------------------------------------------------------------- keep
 
 
-def keep(completion: Completion, now: float, settings: PolicySettings) -> Keeping:
+def keep(
+    completion: Completion, now: float, settings: PolicySettings, directives: Directives = NONE
+) -> Keeping:
     """Decide whether an answer is whole and good enough to be given to somebody else."""
     if completion.wire.get("error") is not None:
         return Skip("error")
@@ -254,7 +263,8 @@ def keep(completion: Completion, now: float, settings: PolicySettings) -> Keepin
             return Skip(problem)
     if len(orjson.dumps(completion.wire)) > settings.max_entry_bytes:
         return Skip("too large")
-    return Keep(None if settings.ttl_s is None else now + settings.ttl_s)
+    lives = [ttl for ttl in (settings.ttl_s, directives.ttl_s) if ttl is not None]
+    return Keep(now + min(lives) if lives else None)
 
 
 def _choice_problem(choice: dict[str, Any]) -> str | None:

@@ -36,7 +36,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "folder",
         }
     ),
-    frozenset({"sse", "answer_form"}),
+    frozenset({"sse", "answer_form", "wishes"}),
     frozenset({"keys", "flight"}),
     frozenset(
         {

@@ -18,8 +18,7 @@ from semcache.client.attached import Ready
 from semcache.client.exchange import Whole
 from semcache.client.lines import Line
 from semcache.client.own_server import OwnServer
-from semcache.client.question import credential_of, server_of
-from semcache.directives import NONE, parse_cache_control
+from semcache.client.question import credential_of, server_of, wishes_of
 from semcache.errors import RequestError, SemcacheError, UnknownAnswer
 from semcache.explanation import explain
 from semcache.feedback import read_feedback
@@ -62,10 +61,8 @@ def answer_call(call: Call, ready: Ready, mark: str, line: Line) -> Whole | None
         if call.is_feedback:
             return _whole(ready.cache.feedback.take(tenant, read_feedback(body)))
         asked = read_question_body(body, tenant=tenant, model="")
-        wishes = call.request.headers.get("cache-control")
         own = OwnServer(line, call.request, call.server, set())
-        directives = parse_cache_control(wishes) if wishes else NONE
-        plan = ready.cache.plan(asked, directives, via=own)
+        plan = ready.cache.plan(asked, wishes_of(call.request), via=own)
         return _whole(explain(ready.cache.layers, plan))
     except UnknownAnswer:
         return None

@@ -15,7 +15,8 @@ import httpx2
 import orjson
 
 from semcache.chat import Kind
-from semcache.directives import NONE, Directives, parse_cache_control
+from semcache.directives import NONE, Directives
+from semcache.wishes import OWN, of_headers
 
 _CHAT = b"/chat/completions"
 _COMPLETIONS = b"/completions"
@@ -61,16 +62,25 @@ def read_question(
         body = orjson.loads(request.content)
     except (ValueError, httpx2.RequestNotRead):
         return None
-    wishes = request.headers.get("cache-control")
     is_chat = path.endswith(_CHAT)
     root = path.removesuffix(_CHAT if is_chat else _COMPLETIONS)
     return Question(
         kind="chat" if is_chat else "completion",
         body=body,
-        directives=parse_cache_control(wishes) if wishes else NONE,
+        directives=wishes_of(request),
         server=server_of(request.url, root, query),
         credential=credential,
     )
+
+
+def wishes_of(request: httpx2.Request) -> Directives:
+    """What a request asks of this cache; other gateways' headers are for a gateway behind it."""
+    said = [
+        (name, value)
+        for name, value in request.headers.items()
+        if name in OWN or name == "cache-control"
+    ]
+    return of_headers(said) if said else NONE
 
 
 def server_of(url: httpx2.URL, root: bytes, query: bytes) -> str:

@@ -15,12 +15,12 @@ import orjson
 from semcache.cache import SemCache
 from semcache.chat import ChatRequest, Kind
 from semcache.completion import Chunk, without_usage
-from semcache.directives import NONE, parse_cache_control
 from semcache.errors import AnswerError, NotCached, RequestError, SemcacheError
 from semcache.explain import reply_headers
 from semcache.reply import Plan, Reply
 from semcache.sse import DONE
 from semcache.sse import encode as encode_event
+from semcache.wishes import joined, taken_from_body
 from semcache_server.wire import (
     EVENT_STREAM,
     JSON,
@@ -31,6 +31,7 @@ from semcache_server.wire import (
     Headers,
     Receive,
     Send,
+    directives_of,
     header,
     parse_json,
     read_body,
@@ -85,11 +86,10 @@ class Answering:
             return None
 
     def _plan(self, scope: ASGIScope, body: bytes) -> Plan:
-        request = ChatRequest.from_wire(
-            parse_json(body), tenant=self.tenant_of(bearer_key(scope)), kind=self.kind
-        )
-        wishes = header(scope, b"cache-control")
-        return self.cache.plan(request, parse_cache_control(wishes) if wishes else NONE)
+        asked, wishes = taken_from_body(parse_json(body))
+        tenant = self.tenant_of(bearer_key(scope))
+        request = ChatRequest.from_wire(asked, tenant=tenant, kind=self.kind)
+        return self.cache.plan(request, joined(directives_of(scope), wishes))
 
     async def _fly(self, plan: Plan, receive: Receive, send: Send) -> None:
         work = asyncio.ensure_future(self._relay(plan, send))

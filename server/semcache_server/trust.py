@@ -12,10 +12,10 @@ from starlette.responses import JSONResponse, Response
 
 from semcache.cache import SemCache
 from semcache.chat import read_question_body
-from semcache.directives import NONE, parse_cache_control
 from semcache.explanation import explain
 from semcache.feedback import read_feedback
-from semcache_server.wire import ASGIScope, parse_json, read_body
+from semcache.wishes import joined, taken_from_body
+from semcache_server.wire import ASGIScope, directives_of, parse_json, read_body
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class Trust:
     async def explain(self, request: Request) -> Response:
         """`POST /v1/cache/explain`: a chat or completion request, or `{"question"}`."""
         tenant = self.tenant(request.scope)
-        asked = read_question_body(await self._body(request), tenant=tenant, model=self.model)
-        wishes = request.headers.get("cache-control")
-        plan = self.cache.plan(asked, parse_cache_control(wishes) if wishes else NONE)
+        body, wishes = taken_from_body(await self._body(request))
+        asked = read_question_body(body, tenant=tenant, model=self.model)
+        plan = self.cache.plan(asked, joined(directives_of(request.scope), wishes))
         return JSONResponse(await asyncio.to_thread(explain, self.cache.layers, plan))
 
     async def feedback(self, request: Request) -> Response:

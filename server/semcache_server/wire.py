@@ -10,7 +10,9 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from semcache.directives import NONE, Directives
 from semcache.errors import PayloadTooLarge, RequestError, SemcacheError, UpstreamError
+from semcache.wishes import HEADERS, of_headers
 
 ASGIScope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -38,6 +40,19 @@ def header(scope: ASGIScope, name: bytes) -> str:
             text: str = value.decode("latin-1")
             return text
     return ""
+
+
+_WISHES = frozenset(name.encode() for name in HEADERS)
+
+
+def directives_of(scope: ASGIScope) -> Directives:
+    """What a request's headers ask of the cache."""
+    said = [
+        (name.decode(), value.decode("latin-1"))
+        for name, value in scope["headers"]
+        if name in _WISHES
+    ]
+    return of_headers(said) if said else NONE
 
 
 async def read_body(scope: ASGIScope, receive: Receive, limit_bytes: int) -> bytes:
