@@ -99,7 +99,8 @@ async def test_drafts_change_no_answer_and_save_passes(
     for speculate in (False, True):
         engine = make_engine(speculate=speculate, end_loops=False)
         network = engine._ready().loaded.model.network
-        forward, calls = network.forward, []
+        forward = network.forward
+        calls: list[None] = []
 
         def counted(*args: Any, _forward: Any = forward, _calls: Any = calls, **read: Any) -> Any:
             _calls.append(None)
