@@ -65,10 +65,10 @@ def test_the_cache_can_be_left_out(served: Served, headers: dict[str, str]) -> N
 
 
 def test_a_namespace_is_a_cache_of_its_own(served: Served) -> None:
-    mine = {"extra_headers": {"x-portkey-cache-namespace": "release-2"}}
+    mine = {"x-portkey-cache-namespace": "release-2"}
     assert served.ask()[0] == "MISS"
-    assert served.ask(**mine)[0] == "MISS"
-    assert served.ask(**mine)[0] == "HIT"
+    assert served.ask(extra_headers=mine)[0] == "MISS"
+    assert served.ask(extra_headers=mine)[0] == "HIT"
     assert served.ask(extra_body={"cache": {"namespace": "release-2"}})[0] == "HIT"
     assert served.ask(extra_headers={"x-semcache-namespace": "release-3"})[0] == "MISS"
 
