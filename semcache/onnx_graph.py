@@ -1,10 +1,13 @@
-"""ONNX graphs as the small networks here are built: node by node, and run on the caller's thread.
+"""ONNX graphs as the networks here are built: node by node, and run.
 
-Built straight from the weights, so that no training framework is needed.
+Built straight from the weights, so that no training framework is needed. Small networks run on the
+thread that calls them; the parts of a large one share the process's pool of threads, which waits
+busily for a moment between two parts: what follows at once does not pay for waking it up.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,11 +18,14 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-OPSET, TREES_OPSET = 17, 3
-TREES_DOMAIN = "ai.onnx.ml"
+OPSET = 17
+TREES_DOMAIN, CONTRIBUTED = "ai.onnx.ml", "com.microsoft"
 FLOATS, INTS = TensorProto.FLOAT, TensorProto.INT64
 
+_DOMAINS = {TREES_DOMAIN: 3, CONTRIBUTED: 1}
+
 _IR_VERSION = 9
+_REFUSED = onnxruntime.capi.onnxruntime_pybind11_state.Fail
 
 Shapes: TypeAlias = Mapping[str, tuple[int, Sequence[int | str]]]
 """Name to element type and axes; an axis with a name may have any length."""
@@ -44,7 +50,13 @@ class Nodes:
 
     def output(self, kind: str, name: str, *inputs: str) -> None:
         """One node whose output is the graph's."""
-        self.nodes.append(helper.make_node(kind, list(inputs), [name]))
+        self.node(kind, inputs, [name])
+
+    def node(
+        self, kind: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any
+    ) -> None:
+        """One node whose outputs are named; an output without a name is not computed."""
+        self.nodes.append(helper.make_node(kind, list(inputs), list(outputs), **attributes))
 
     def constant(self, value: NDArray[Any]) -> str:
         """An array that comes with the graph."""
@@ -71,13 +83,51 @@ class Nodes:
             [value(one, kind, list(axes)) for one, (kind, axes) in outputs.items()],
             self.constants,
         )
+        used = {node.domain for node in self.nodes}
         opsets = [helper.make_opsetid("", OPSET)]
-        if any(node.domain == TREES_DOMAIN for node in self.nodes):
-            opsets.append(helper.make_opsetid(TREES_DOMAIN, TREES_OPSET))
+        opsets += [helper.make_opsetid(*one) for one in _DOMAINS.items() if one[0] in used]
         model = helper.make_model(graph, opset_imports=opsets)
         model.ir_version = _IR_VERSION
         onnx.checker.check_model(model)
         return model
+
+
+class Bound:
+    """A session with its inputs and outputs at fixed places in memory: `run` moves nothing.
+
+    Whoever binds keeps the memory alive and its shape unchanged.
+    """
+
+    def __init__(self, session: Any) -> None:
+        self._session = session._sess  # the wrapper's own run costs as much as a small graph
+        self._binding = session.io_binding()
+        self._iobinding = self._binding._iobinding
+
+    def read_from(self, name: str, kind: type, shape: Sequence[int], address: int) -> None:
+        """Bind an input."""
+        self._binding.bind_input(name, "cpu", 0, kind, list(shape), address)
+
+    def write_to(self, name: str, kind: type, shape: Sequence[int], address: int) -> None:
+        """Bind an output."""
+        self._binding.bind_output(name, "cpu", 0, kind, list(shape), address)
+
+    def run(self) -> None:
+        """From the inputs as they are now."""
+        self._session.run_with_iobinding(self._iobinding, None)
+
+
+def open_part(model: Path) -> Any:
+    """A file, ready to run on the process's pool (`size_pool`)."""
+    options = onnxruntime.SessionOptions()
+    options.use_per_session_threads = False
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+
+
+def size_pool(threads: int) -> None:
+    """How many threads the pool has, the caller's included; the first use settles it."""
+    with contextlib.suppress(_REFUSED):  # there is one already, as it was sized first
+        onnxruntime.set_global_thread_pool_sizes(threads, 1)
 
 
 def open_session(model: Path | Any) -> Any:

@@ -14,6 +14,7 @@ from semcache.cag.identity import digest_of
 from semcache.cag.model import LanguageModel, load_model, locate
 from semcache.cag.probe import choose_sharing
 from semcache.cag.prompt import ChatFormat
+from semcache.cag.quickening import quickened
 from semcache.cag.settings import CagSettings
 from semcache.cag.sharing import Sharing
 
@@ -49,22 +50,25 @@ def load(
         torch.set_num_threads(settings.threads)  # of this thread: OpenMP counts per thread
     folder = locate(settings, cache_dir, progress)
     progress(f"loading {settings.short_name}")
-    model = load_model(folder, settings)
+    plain = load_model(folder, settings)
+    sharing = choose_sharing(plain)
+    model, weights = quickened(plain, sharing, settings.weights, cache_dir, progress)
     today = datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%d %b %Y")
     return Loaded(
         model=model,
-        sharing=choose_sharing(model),
+        sharing=sharing,
         chat_format=ChatFormat(model.tokenizer, today),
-        fingerprint=_fingerprint(model, settings, embedder),
+        fingerprint=_fingerprint(model, weights, settings, embedder),
         folder=folder,
     )
 
 
-def _fingerprint(model: LanguageModel, settings: CagSettings, embedder: str) -> str:
+def _fingerprint(model: LanguageModel, weights: str, settings: CagSettings, embedder: str) -> str:
     facts = (
         _ANSWERS,
         *asdict(model.identity).values(),
         str(model.dtype),
+        weights,
         str(model.window),
         settings.instruction,
         str(settings.max_tokens),

@@ -23,6 +23,11 @@ class CagSettings:
     names that it answers to; by default the model's short name and "semcache". `knowledge` is a
     folder of .txt and .md files; `instruction` stands in front of them.
 
+    `weights`: with which numbers a few rows at a time are decoded on a CPU (`quickening`). "exact":
+    whole numbers where the model's weights are such to the last bit, as those from a quantized
+    GGUF are; the answers are float32's. "int8": rounded to 8 bits, like the values that they are
+    multiplied with: quicker, and a word differs now and then. "plain": the network as loaded.
+
     `threads` None: torch's own choice. `window` bounds the model's own window (tokens), and
     `reserve_tokens` of it stay free for question and answer. `max_tokens` is the answer's bound
     where a request sets none. `max_active` requests are answered together, `max_queued` more
@@ -59,6 +64,7 @@ class CagSettings:
     allow_download: bool = False
     device: str = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    weights: Literal["exact", "int8", "plain"] = "exact"
     threads: int | None = None
     window: int | None = None
     reserve_tokens: int = 512
