@@ -54,6 +54,7 @@ class PolicySection:
     personal: Literal["user", "tenant", "bypass", "off"] = "user"
     retry: Literal["user", "tenant", "off"] = "user"
     retry_window_s: float = 30.0
+    stale_if_error_s: float = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)

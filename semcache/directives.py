@@ -16,7 +16,8 @@ class Directives:
     """The caller's wishes; times in seconds, None where nothing was said.
 
     `no_cache` skips the lookup and still stores; `no_store` looks up and stores nothing; both
-    together leave the cache out of it. `max_stale_s` is infinite for a bare `max-stale`.
+    together leave the cache out of it. `max_stale_s` is infinite for a bare `max-stale`;
+    `stale_if_error_s` (RFC 5861, section 4) is how stale an answer may be where none can be made.
 
     Beyond the RFC (see `wishes`): `ttl_s` bounds how long the answer is kept, `namespace` is a part
     of the tenant's cache of its own, `exact_only` wants no near-duplicates, and one has to reach
@@ -29,6 +30,7 @@ class Directives:
     max_age_s: float | None = None
     min_fresh_s: float | None = None
     max_stale_s: float | None = None
+    stale_if_error_s: float | None = None
     ttl_s: float | None = None
     namespace: str = ""
     exact_only: bool = False
@@ -57,6 +59,7 @@ def parse_cache_control(header: str) -> Directives:
         max_age_s=_seconds(members.get("max-age")),
         min_fresh_s=_seconds(members.get("min-fresh")),
         max_stale_s=float("inf") if stale == "" else _seconds(stale),
+        stale_if_error_s=_seconds(members.get("stale-if-error")),
         ttl_s=_seconds(members.get("s-maxage")),
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from semcache.interfaces import Bypass, Hit, Miss
+from semcache.interfaces import Bypass, Entry, Hit, Miss
 from semcache.policy import Keep
 from semcache.reply import Reply
 
@@ -20,6 +20,8 @@ def reply_headers(reply: Reply, now: float) -> Headers:
     headers = [(b"x-semcache-key", key)]
     if reply.certificate:
         headers.append((b"x-semcache-certificate", reply.certificate.encode("latin-1")))
+    if reply.decided.outage is not None:
+        return headers + _outage_headers(*reply.decided.outage, key, now)
     match reply.decision:
         case Hit() as hit:
             headers += _hit_headers(hit, key, now)
@@ -54,6 +56,18 @@ def _hit_headers(hit: Hit, key: bytes, now: float) -> Headers:
     if hit.tier == "semantic":
         headers.append((b"x-semcache-similarity", b"%.4f" % hit.similarity))
     return headers
+
+
+def _outage_headers(entry: Entry, status: int, key: bytes, now: float) -> Headers:
+    """A stale answer in place of an error: a negative ttl, as RFC 9211, section 2.4 has it."""
+    ttl = int((entry.expires_at or now) - now)
+    detail = b'"stale-if-error;status=%d"' % status
+    return [
+        (b"cache-status", b'semcache; hit; ttl=%d; key="%b"; detail=%b' % (ttl, key, detail)),
+        (b"age", b"%d" % max(0, int(now - entry.created_at))),
+        (b"x-semcache-status", b"STALE"),
+        (b"x-semcache-entry-id", b"%d" % entry.id),
+    ]
 
 
 def _miss_headers(reply: Reply, miss: Miss, key: bytes) -> Headers:

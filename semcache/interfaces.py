@@ -58,12 +58,14 @@ class Miss:
     """The cache has no answer that may be served; `nearest` is the best cosine seen, if any.
 
     `score` is the best that the verifier gave, where one judged, and `judged` is what it gave it.
+    `stale` is an answer to the very request whose time is over.
     """
 
     reason: str
     nearest: float | None = None
     score: float | None = None
     judged: Judged | None = field(default=None, compare=False, repr=False)
+    stale: Entry | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

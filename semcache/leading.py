@@ -14,10 +14,11 @@ from typing import Any, TypeAlias, cast
 from semcache import policy
 from semcache.batches import Batches
 from semcache.checking import Checks
-from semcache.completion import Chunk, collect
+from semcache.completion import Chunk, collect, replay
 from semcache.decisions import Decisions
+from semcache.errors import AnswerError
 from semcache.flight import Flight, Flights
-from semcache.interfaces import Answerer, Bypass, Hit, Supervisor
+from semcache.interfaces import Answerer, Bypass, Hit, Miss, Supervisor
 from semcache.layers import Layers
 from semcache.policy import Skip
 from semcache.recording import record
@@ -82,18 +83,44 @@ class Leading:
         self, plan: Plan, flights: _Flights, decided: Decided, flight: Flight[Decided]
     ) -> None:
         try:
-            answerer = cast(Answerer, plan.answerer)
             started = time.perf_counter()
-            with nullcontext() if self.checks is None else self.checks.answering(answerer.name):
-                async with aclosing(cast(Any, answerer.answer(plan.request))) as chunks:
-                    async for chunk in chunks:
-                        flight.add(chunk)
+            try:
+                await self._asked(plan, flight)
+            except AnswerError as error:
+                if not self._stands_in(plan, decided, flight, error):
+                    raise
+                flight.finish()
+                return
             flight.finish()
             await self._keep(plan, decided, flight.chunks, time.perf_counter() - started)
             if self.checks is not None:
                 self.checks.missed(plan, decided, flight.chunks)
         finally:
             flights.land(plan.key.exact, flight)
+
+    async def _asked(self, plan: Plan, flight: Flight[Decided]) -> None:
+        answerer = cast(Answerer, plan.answerer)
+        with nullcontext() if self.checks is None else self.checks.answering(answerer.name):
+            async with aclosing(cast(Any, answerer.answer(plan.request))) as chunks:
+                async for chunk in chunks:
+                    flight.add(chunk)
+
+    def _stands_in(
+        self, plan: Plan, decided: Decided, flight: Flight[Decided], error: AnswerError
+    ) -> bool:
+        """Whether a stale answer is given for an error that came before the first chunk."""
+        miss, layers = decided.decision, self.layers
+        if flight.chunks or not isinstance(miss, Miss):
+            return False
+        now, settings = layers.clock(), layers.settings
+        entry = policy.instead_of_an_error(miss, error.status, now, plan.directives, settings)
+        if entry is None:
+            return False
+        decided.outage = entry, error.status
+        for chunk in replay(entry.completion):
+            flight.add(chunk)
+        layers.tally.add("stale-if-error")
+        return True
 
     async def _keep(self, plan: Plan, decided: Decided, chunks: list[Chunk], cost_s: float) -> None:
         if not plan.admission.write:

@@ -48,7 +48,7 @@ class PolicySettings:
     `volatile` and `personal`: what becomes of answers that change, and of one person's own (see
     `freshness`). "user" shares those within a named user of a tenant, "tenant" also where no user
     is named. `retry`: whose repetition within `retry_window_s` of a semantic hit asks anew (see
-    `retries`).
+    `retries`). `stale_if_error_s`: how stale an answer may be where no other can be made.
     """
 
     threshold: float = 0.6
@@ -66,6 +66,7 @@ class PolicySettings:
     personal: Literal["user", "tenant", "bypass", "off"] = "user"
     retry: Literal["user", "tenant", "off"] = "user"
     retry_window_s: float = 30.0
+    stale_if_error_s: float = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +131,27 @@ def judge_exact(entry: Entry | None, now: float, directives: Directives) -> Hit 
         return Miss(entry.state)
     stale = staleness(entry, now, directives)
     if stale is not None:
-        return Miss(stale)
+        return Miss(stale, stale=entry if stale == "stale" else None)
     return Hit(entry, "exact", 1.0, 1.0, "exact")
+
+
+_OUTAGES = frozenset({500, 502, 503, 504})
+
+
+def instead_of_an_error(
+    miss: Miss, status: int, now: float, directives: Directives, settings: PolicySettings
+) -> Entry | None:
+    """The stale answer that is better than an error with this status, or None (RFC 5861, 4)."""
+    entry = miss.stale
+    if entry is None or entry.expires_at is None or status not in _OUTAGES:
+        return None
+    soon, ttl = settings.volatile_ttl_s, settings.ttl_s
+    changes = settings.volatile != "off" and (ttl is None or ttl > soon)
+    if changes and entry.expires_at - entry.created_at <= soon:
+        return None  # yesterday's weather is no weather
+    bounds = (settings.stale_if_error_s, directives.stale_if_error_s)
+    most = min(bound for bound in bounds if bound is not None)
+    return entry if now - entry.expires_at < most else None
 
 
 def matchable(encoded: Encoded, settings: PolicySettings) -> str | None:

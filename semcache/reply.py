@@ -9,7 +9,7 @@ from semcache.chat import ChatRequest
 from semcache.completion import Chunk, Completion, collect
 from semcache.directives import NONE, Directives
 from semcache.flight import Flight, Reader
-from semcache.interfaces import Answerer, Decision, Encoded
+from semcache.interfaces import Answerer, Decision, Encoded, Entry
 from semcache.keys import RequestKey
 from semcache.policy import Admission, Keeping
 from semcache.render import Rendered
@@ -40,12 +40,17 @@ class Plan:
 
 @dataclass(slots=True)
 class Decided:
-    """What became of one request; `kept` is filled in when its answer has been judged."""
+    """What became of one request.
+
+    `kept` is filled in when its answer has been judged, `outage` where a stale answer stands in for
+    an error: that answer, and the error's status.
+    """
 
     decision: Decision
     rendered: Rendered | None = None
     encoded: Encoded | None = None
     kept: Keeping | None = None
+    outage: tuple[Entry, int] | None = None
 
 
 @dataclass(slots=True)
