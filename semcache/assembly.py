@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from semcache.cache import SemCache
 from semcache.config import Config
+from semcache.engines import grounded, open_engine, open_library, open_upstream
 from semcache.errors import ConfigError
 from semcache.gptcache.functions import choose_of, extract_of
 from semcache.interfaces import Answerer, Candidate, Embedder, Verifier
@@ -25,6 +26,7 @@ from semcache.policy import first
 
 if TYPE_CHECKING:
     from semcache.cag.engine import CagEngine
+    from semcache.failover import Failover
     from semcache.grounding import Grounded
     from semcache.llm_judge import LlmJudge
     from semcache.store import LocalStore
@@ -42,7 +44,7 @@ class Assembled:
     cache: SemCache
     config: Config
     engine: CagEngine | None
-    upstream: Upstream | Grounded | None
+    upstream: Upstream | Failover | Grounded | None
     tenant_of: Callable[[str], str]
 
     @property
@@ -55,7 +57,7 @@ class Assembled:
     @property
     def grounded(self) -> Grounded | None:
         """The upstream, where it is given the documents."""
-        return _grounded(self.upstream)
+        return grounded(self.upstream)
 
     @property
     def default_model(self) -> str:
@@ -68,9 +70,9 @@ class Assembled:
         engine = self.engine
         if engine is not None and await asyncio.to_thread(engine.reload_knowledge):
             await self.cache.knowledge_changed(engine.name, engine.knowledge_digest)
-        grounded = self.grounded
-        if grounded is not None and await asyncio.to_thread(grounded.reload_knowledge, _silent):
-            await self.cache.knowledge_changed(grounded.name, grounded.knowledge_digest)
+        given = self.grounded
+        if given is not None and await asyncio.to_thread(given.reload_knowledge, _silent):
+            await self.cache.knowledge_changed(given.name, given.knowledge_digest)
 
 
 def _silent(line: str) -> None:
@@ -103,12 +105,15 @@ def build(
             undo.callback(certified.close)
         store = open_store(config, embedder, sketches=verifier is not None)
         undo.callback(store.close)
-        upstream = _open_upstream(config, directory, embedder, progress)
-        engine = _open_engine(config, directory, embedder, progress)
+        library = open_library(config, directory, embedder, progress)
+        if library is not None:
+            undo.callback(library.close)
+        upstream = open_upstream(config, library, progress)
+        engine = open_engine(config, directory, embedder, library, progress)
         if engine is not None:
             store.expire_knowledge(engine.name, engine.knowledge_digest, time.time())
-        if (grounded := _grounded(upstream)) is not None:
-            store.expire_knowledge(grounded.name, grounded.knowledge_digest, time.time())
+        if (given := grounded(upstream)) is not None:
+            store.expire_knowledge(given.name, given.knowledge_digest, time.time())
         undo.pop_all()
     answerers: dict[str, Answerer | None] = {"cag": engine, "upstream": upstream}
     gptcache = config.gptcache
@@ -125,6 +130,7 @@ def build(
         memory_bytes=config.store.memory_bytes,
         threads=config.store.threads,
         sharing=frozenset() if engine is None else frozenset({engine.name}),
+        library=library,
     )
     tenants = lru_cache(maxsize=4096)(lambda key: tenant_of(secret, key))
     return Assembled(cache, config, engine, upstream, tenants)
@@ -262,78 +268,3 @@ def _fitting(verifier: PairVerifier, embedder: Embedder, progress: Progress) -> 
         return verifier
     progress("the verifier was not trained for this encoder: gate and guards judge alone")
     return None
-
-
-def _open_engine(
-    config: Config, directory: Path, embedder: Embedder | None, progress: Progress
-) -> CagEngine | None:
-    if "cag" not in config.engines:
-        return None
-    folder = config.cag.knowledge
-    if folder is not None and not folder.is_dir():  # said now, not after the model is loaded
-        raise ConfigError(f"The knowledge folder {folder} does not exist, or is not a folder.")
-    from semcache.cag.engine import CagEngine
-
-    engine = CagEngine(config.cag, data_dir=directory, embedder=embedder)
-    engine.load(progress)
-    return engine
-
-
-def _open_upstream(
-    config: Config, directory: Path, embedder: Embedder | None, progress: Progress
-) -> Upstream | Grounded | None:
-    section = config.upstream
-    if "upstream" not in config.engines or section.base_url is None:
-        return None
-    from semcache.upstream import Upstream, UpstreamSettings
-
-    upstream = Upstream(
-        UpstreamSettings(
-            base_url=section.base_url,
-            api_key=config.api_key(),
-            models=section.models,
-            timeout_s=section.timeout_s,
-            connect_timeout_s=section.connect_timeout_s,
-            max_connections=section.max_connections,
-            usage_in_streams=section.usage_in_streams,
-        )
-    )
-    return _given_documents(upstream, config, directory, embedder, progress)
-
-
-def _grounded(upstream: Upstream | Grounded | None) -> Grounded | None:
-    from semcache.grounding import Grounded
-
-    return upstream if isinstance(upstream, Grounded) else None
-
-
-def _given_documents(
-    upstream: Upstream,
-    config: Config,
-    directory: Path,
-    embedder: Embedder | None,
-    progress: Progress,
-) -> Upstream | Grounded:
-    """The upstream with the documents in its prompts, where the configuration says so."""
-    section = config.upstream
-    if not section.knowledge:
-        return upstream
-    from semcache.documents import open_documents, tokenizer_file
-    from semcache.grounding import Grounded, GroundingSettings
-    from semcache.knowledge.opening import counter
-
-    settings = GroundingSettings(
-        instruction=config.cag.instruction,
-        whole_tokens=section.knowledge_tokens,
-        passages=section.passages,
-        passage_tokens=section.passage_tokens,
-    )
-    count = counter(tokenizer_file(config, progress))
-    library = open_documents(config, directory, embedder, progress)
-    grounded = Grounded(upstream, library, settings, count)
-    try:
-        grounded.load(progress)
-    except BaseException:
-        library.close()
-        raise
-    return grounded

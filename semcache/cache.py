@@ -31,6 +31,7 @@ from semcache.interfaces import (
     Bypass,
     Embedder,
     Hit,
+    Library,
     Store,
     Supervisor,
     Verifier,
@@ -72,8 +73,13 @@ class SemCache:
         threads: int = 2,
         clock: Callable[[], float] = time.time,
         sharing: frozenset[str] = frozenset(),
+        library: Library | None = None,
     ) -> None:
-        """`sharing`: names of answerers that compute on this machine, see `Checks`."""
+        """`sharing`: names of answerers that compute on this machine, see `Checks`.
+
+        `library`: what they answer from; it is closed after them.
+        """
+        self._library = library
         self.answerers = tuple(answerers)
         self.supervisor = supervisor
         self.tally = Tally()
@@ -253,6 +259,8 @@ class SemCache:
         self._writers.close()
         if self.supervisor is not None:
             self.supervisor.close()
+        if self._library is not None:
+            self._library.close()
         self.layers.store.close()
         self.layers.journal.close()
         if self.layers.embedder is not None:

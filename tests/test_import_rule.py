@@ -76,7 +76,17 @@ ADAPTERS = frozenset(
 RUNTIMES = frozenset({"onnx_graph"})  # what several adapters run their networks with
 SPOKEN_TO = {"endpoint": {"upstream", "llm_judge"}}  # who may ask a server with it
 ABOVE = frozenset(
-    {"config", "assembly", "client", "cli", "commands", "calibrate", "documents", "__init__"}
+    {
+        "config",
+        "assembly",
+        "client",
+        "cli",
+        "commands",
+        "calibrate",
+        "documents",
+        "engines",
+        "__init__",
+    }
 )
 
 HOMES = {
