@@ -6,7 +6,6 @@ keys stand beside them in sections of their own. Every key is known or an error.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -123,6 +122,18 @@ class StoreSection:
 
 
 @dataclass(frozen=True, slots=True)
+class FallbackSection:
+    """One of `upstream.fallbacks`: a server to ask where those before it are down.
+
+    `model` is the name to ask it for; None for the one that was asked for.
+    """
+
+    base_url: str
+    api_key_env: str = "OPENAI_API_KEY"
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class UpstreamSection:
     """`upstream:` — an OpenAI-compatible server. The key is read from the environment."""
 
@@ -133,6 +144,7 @@ class UpstreamSection:
     connect_timeout_s: float = 5.0
     max_connections: int = 1000
     usage_in_streams: bool = True
+    fallbacks: tuple[FallbackSection, ...] = ()
     knowledge: bool = False
     knowledge_tokens: int = 8_000
     passages: int = 8
@@ -236,10 +248,6 @@ class Config:
         return PolicySettings(
             threshold=self.gptcache.cosine_threshold, semantic=self.gptcache.semantic, **own
         )
-
-    def api_key(self) -> str | None:
-        """The upstream's key, from the environment variable that the file names."""
-        return os.environ.get(self.upstream.api_key_env) or None
 
     def with_overrides(
         self,

@@ -64,14 +64,16 @@ def nearest_key(unknown: str, known: Iterable[str]) -> str | None:
 def _read(hint: Any, value: object, path: str) -> Any:
     choices = typing.get_args(hint) if _is_union(hint) else (hint,)
     for choice in choices:
-        matched, read = _match(choice, value)
+        matched, read = _match(choice, value, path)
         if matched:
             return read
     said = " or ".join(_say(choice) for choice in choices)
     raise ConfigError(f"'{path}' must be {said}, not {_shown(value)}.")
 
 
-def _match(hint: Any, value: object) -> tuple[bool, Any]:
+def _match(hint: Any, value: object, path: str) -> tuple[bool, Any]:
+    if _holds_sections(hint):
+        return _sections(typing.get_args(hint)[0], value, path)
     if typing.get_origin(hint) is tuple:
         fits = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
         return fits, tuple(value) if isinstance(value, list | tuple) else ()
@@ -91,11 +93,24 @@ def _match(hint: Any, value: object) -> tuple[bool, Any]:
     return typing.get_origin(hint) in (dict, Mapping) and isinstance(value, dict), value
 
 
+def _holds_sections(hint: Any) -> bool:
+    """Whether a key holds a list of sections."""
+    return typing.get_origin(hint) is tuple and dataclasses.is_dataclass(typing.get_args(hint)[0])
+
+
+def _sections(kind: Any, value: object, path: str) -> tuple[bool, Any]:
+    if not isinstance(value, list | tuple) or not all(isinstance(one, Mapping) for one in value):
+        return False, ()
+    return True, tuple(read_section(kind, one, f"{path}[{at}]") for at, one in enumerate(value))
+
+
 def _is_union(hint: Any) -> bool:
     return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
 
 def _say(hint: Any) -> str:
+    if _holds_sections(hint):
+        return "a list of sections"
     if typing.get_origin(hint) is tuple:
         return "a list of texts"
     if typing.get_origin(hint) is typing.Literal:

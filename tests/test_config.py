@@ -116,3 +116,19 @@ def test_openai_goes_behind_the_other_engines() -> None:
     assert config.upstream.base_url == "https://api.openai.com/v1"
     own = Config.from_mapping({"engines": ["upstream"], "upstream": {"base_url": "http://h/v1"}})
     assert own.with_openai() == own
+
+
+def test_fallbacks_are_a_list_of_sections() -> None:
+    upstream = {"base_url": "http://a/v1", "fallbacks": [{"base_url": "http://b/v1", "model": "x"}]}
+    read = Config.from_mapping({"upstream": upstream}).upstream.fallbacks
+    assert [(one.base_url, one.api_key_env, one.model) for one in read] == [
+        ("http://b/v1", "OPENAI_API_KEY", "x")
+    ]
+    for wrong, says in (
+        ("http://b/v1", "list of sections"),
+        (["http://b/v1"], "list of sections"),
+        ([{"model": "x"}], r"fallbacks\[0\]' is incomplete"),
+        ([{"base_url": "http://b/v1", "modle": "x"}], r"fallbacks\[0\]\.modle"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            Config.from_mapping({"upstream": {"fallbacks": wrong}})

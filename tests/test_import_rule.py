@@ -69,6 +69,7 @@ ADAPTERS = frozenset(
         "endpoint",
         "verify",
         "knowledge",
+        "failover",
         "grounding",
         "llm_judge",
     }
