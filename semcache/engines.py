@@ -52,7 +52,8 @@ def open_engine(
         data_dir=directory,
         embedder=embedder,
         library=library,
-        may_decline=config.engines[-1] != "cag",
+        # Its default names are nobody else's: who is asked next would not know them.
+        may_decline=bool(config.cag.names) and config.engines[-1] != "cag",
     )
     engine.load(progress)
     return engine
