@@ -80,7 +80,7 @@ def _pass_s(loaded: Loaded, prefixes: list[Prefix]) -> float:
     """Seconds of one decode step of requests on these prefixes."""
     together = Together(loaded.model, loaded.sharing, packs=True)
     caches = _begun(loaded, prefixes)
-    return _median_s(lambda: together.read([Span(one, [77], 1) for one in caches]))
+    return _median_s(lambda: together.read([Span(one, [77], 1, answers=True) for one in caches]))
 
 
 def _median_s(work: Callable[[], object]) -> float:
@@ -101,9 +101,11 @@ def _differences(loaded: Loaded, prefix: Prefix) -> dict[str, Any]:
     alone, shared = (_begun(loaded, [prefix] * REQUESTS) for _ in range(2))
     together = Together(loaded.model, loaded.sharing, packs=True)
     for tokens in steps:
-        found = together.read([Span(*one, 1) for one in zip(shared, tokens, strict=True)])
+        found = together.read(
+            [Span(*one, 1, answers=True) for one in zip(shared, tokens, strict=True)]
+        )
         for lone_cache, own, logits in zip(alone, tokens, found, strict=True):
-            lone = loaded.model.read(own, loaded.sharing.arguments(lone_cache))
+            lone = loaded.model.read_last(own, 1, loaded.sharing.arguments(lone_cache))[0]
             rows.append((lone, logits[0]))
     apart = [float((lone - found).abs().max()) for lone, found in rows]
     margins = [float(-lone.topk(2).values.diff()) for lone, _ in rows]

@@ -76,7 +76,7 @@ class Answering:
             return [Span(self._cache, chunk, 0 if len(chunk) < len(left) else 1)]
         self._proposals = [proposal[:drafted] for proposal in self._proposals]
         return [
-            Span(choice.cache, [choice.token, *proposal], 1 + len(proposal))
+            Span(choice.cache, [choice.token, *proposal], 1 + len(proposal), answers=True)
             for choice, proposal in zip(self._running, self._proposals, strict=True)
         ]
 

@@ -29,6 +29,9 @@ _DTYPES = {
 _HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "tokenizer.model"]
 
 
+_ANY = 1 << 30
+
+
 @dataclass(frozen=True, slots=True)
 class LanguageModel:
     """`window` is in tokens; `stop_tokens` end an answer."""
@@ -43,17 +46,31 @@ class LanguageModel:
     last_only: bool
     """Whether the network can be told to compute the logits of the last position only."""
 
+    @property
+    def splits(self) -> bool:
+        """Whether prompts and answers are read by networks whose last digits differ.
+
+        Then which of them reads a row must not depend on what else is read in its turn, and rows
+        of answers are never read together with a prompt's.
+        """
+        return self._prompts is not self.network
+
+    @property
+    def most_rows(self) -> int:
+        """How many rows of answers one forward pass may hold."""
+        most: int = getattr(self.network, "most_rows", _ANY)
+        return most
+
     def read(self, ids: Sequence[int], arguments: dict[str, Any]) -> Tensor:
-        """One forward pass; the logits after the last token, (vocabulary,)."""
-        return self.read_last(ids, 1, arguments)[0]
+        """One forward pass over a part of a prompt; the logits after it, (vocabulary,)."""
+        return self._last(self._prompts, ids, 1, arguments)[0]
 
     def read_last(self, ids: Sequence[int], scored: int, arguments: dict[str, Any]) -> Tensor:
-        """One forward pass; the logits after the last `scored` tokens, (scored, vocabulary)."""
-        if self.last_only:
-            arguments = {**arguments, "logits_to_keep": scored}
-        tokens = torch.tensor([list(ids)], dtype=torch.long, device=self.device)
-        logits: Tensor = self.network(input_ids=tokens, use_cache=True, **arguments).logits
-        return logits[0, -scored:]
+        """One forward pass over rows of one answer; the logits after the last `scored` of them.
+
+        (scored, vocabulary).
+        """
+        return self._last(self.network, ids, scored, arguments)
 
     def read_rows(
         self,
@@ -61,10 +78,12 @@ class LanguageModel:
         positions: Sequence[int],
         scored: Sequence[int],
         arguments: dict[str, Any],
+        answers: bool,
     ) -> Tensor:
         """One forward pass over rows with a position each; logits (len(scored), vocabulary).
 
-        `scored`: the rows whose logits are wanted, in that order.
+        `scored`: the rows whose logits are wanted, in that order. `answers`: whether some are rows
+        of answers; where the model `splits`, all are or none.
         """
         rows, places, wanted = (
             torch.tensor(numbers, dtype=torch.long, device=self.device)
@@ -72,10 +91,25 @@ class LanguageModel:
         )
         if self.last_only:
             arguments = {**arguments, "logits_to_keep": wanted}
-        logits: Tensor = self.network(
+        network = self.network if answers else self._prompts
+        logits: Tensor = network(
             input_ids=rows[None], position_ids=places[None], use_cache=True, **arguments
         ).logits
         return logits[0] if self.last_only else logits[0, wanted]
+
+    @property
+    def _prompts(self) -> Any:
+        """The network for many rows: the plain one beside a quicker one for few (`quickening`)."""
+        return getattr(self.network, "plain", self.network)
+
+    def _last(
+        self, network: Any, ids: Sequence[int], scored: int, arguments: dict[str, Any]
+    ) -> Tensor:
+        if self.last_only:
+            arguments = {**arguments, "logits_to_keep": scored}
+        tokens = torch.tensor([list(ids)], dtype=torch.long, device=self.device)
+        logits: Tensor = network(input_ids=tokens, use_cache=True, **arguments).logits
+        return logits[0, -scored:]
 
 
 def locate(settings: CagSettings, cache_dir: Path, progress: Progress) -> Path:

@@ -6,11 +6,13 @@ matter of the machine, its load, the model and its weights' type. So it is measu
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_PRIOR = (1.0, 1.4, 1.4, 1.5, 1.9, 2.7, 4.3, 8.0)
-"""Cost of up to 1, 2, 4 … 128 rows, in passes of one row: two cores, float32, before measuring."""
+_SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+_PRIOR = (1.0, 1.4, 1.4, 1.4, 1.4, 1.4, 1.5, 1.5, 1.7, 1.9, 2.3, 2.7, 3.5, 4.3, 6.1, 8.0)
+"""Cost of up to so many rows, in passes of one row: two cores, float32, before measuring."""
 
 _WEIGHT = 0.2
 _SURPRISE = 2.0
@@ -41,33 +43,50 @@ class Pace:
             self._measured[size] = known + _WEIGHT * (min(seconds, _SURPRISE * known) - known)
 
     def cost(self, rows: int) -> float:
-        """What a pass of so many rows is expected to take."""
+        """What a pass of so many rows is expected to take: as measured, or between neighbours."""
         size = _size(rows)
         known = self._measured[size]
         if known is not None:
             return known
-        scales = [seconds / _PRIOR[at] for at, seconds in self._measured_sizes()]
-        return _PRIOR[size] * (sum(scales) / len(scales) if scales else 1.0)
+        below = next((at for at in range(size, -1, -1) if self._measured[at] is not None), None)
+        above = next(
+            (at for at in range(size, len(_SIZES)) if self._measured[at] is not None), None
+        )
+        if below is None or above is None:
+            nearest = below if above is None else above
+            return _PRIOR[size] * (1.0 if nearest is None else self._scale(nearest))
+        share = (_SIZES[size] - _SIZES[below]) / (_SIZES[above] - _SIZES[below])
+        return (1 - share) * self._known(below) + share * self._known(above)
 
-    def _measured_sizes(self) -> list[tuple[int, float]]:
-        return [(at, one) for at, one in enumerate(self._measured) if one is not None]
+    def _scale(self, size: int) -> float:
+        return self._known(size) / _PRIOR[size]
+
+    def _known(self, size: int) -> float:
+        known = self._measured[size]
+        assert known is not None
+        return known
 
 
-def draft_length(offers: Sequence[Offer], others: int, pace: Pace) -> int:
+def draft_length(offers: Sequence[Offer], others: int, room: int, pace: Pace) -> int:
     """How many proposed tokens to verify for each answer: what yields most tokens a second.
 
-    Each offer's answer brings one token anyway; `others` are rows that are read besides.
+    Each offer's answer brings one token anyway; `others` are rows that are read besides. All of
+    them together are at most `room` rows, unless they are more without drafts.
     """
     rows = len(offers) + others
     best, most = 0, len(offers) / pace.cost(rows) if rows else 0.0
     for length in range(1, max((one.length for one in offers), default=0) + 1):
         taken = [(min(length, one.length), one.trust) for one in offers]
         kept = sum(trust**at for size, trust in taken for at in range(1, size + 1))
-        yields = (len(offers) + kept) / pace.cost(rows + sum(size for size, _ in taken))
+        more = sum(size for size, _ in taken)
+        if rows + more > room:
+            break
+        yields = (len(offers) + kept) / pace.cost(rows + more)
         if yields > most:
             best, most = length, yields
     return best
 
 
 def _size(rows: int) -> int:
-    return min((rows - 1).bit_length(), len(_PRIOR) - 1)
+    """The number of the first size that holds so many rows; the last one for more."""
+    return min(bisect_left(_SIZES, rows), len(_SIZES) - 1)

@@ -57,6 +57,8 @@ def _logits(model: LanguageModel, sharing: SplitSharing, packs: bool) -> Tensor:
         cache = sharing.begin(prefix, _PREFIX)
         if number:
             model.read(own[:asked], sharing.arguments(cache))
-        spans.append(Span(cache, own[asked : asked + rows] if number else own[:asked], rows))
+            spans.append(Span(cache, own[asked : asked + rows], rows, answers=True))
+        else:
+            spans.append(Span(cache, own[:asked], rows))
     together = Together(model, sharing, packs)
     return torch.cat([logits.float() for logits in together.read(spans)])

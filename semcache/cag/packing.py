@@ -29,11 +29,16 @@ LONGEST_TOGETHER = 512
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Span:
-    """Tokens that one cache reads next. The logits of the last `scored` of them are wanted."""
+    """Tokens that one cache reads next. The logits of the last `scored` of them are wanted.
+
+    `answers`: these are rows of an answer, its last token and what is drafted after it; otherwise
+    a part of a prompt.
+    """
 
     cache: Any
     tokens: Sequence[int]
     scored: int
+    answers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +199,11 @@ def _with_context(run: _Run, layer: int, by_group: Tensor, own: Part, scale: flo
     return merged(found, tails)[0][0].view(mixed.shape)
 
 
-def can_be_together(cache: Any) -> bool:
-    """Whether a decoding request's rows may be scored with the others'."""
+def can_be_together(span: Span) -> bool:
+    """Whether its rows may be scored with others'; a prompt's chunks are too many for it to pay."""
+    cache = span.cache
     plain = cache.prefix is None or isinstance(cache.prefix, Context)
-    return plain and 0 < cache.length <= LONGEST_TOGETHER
+    return span.answers and plain and 0 < cache.length <= LONGEST_TOGETHER
 
 
 def context_name(context: Attended | None) -> tuple[tuple[int, int], ...]:

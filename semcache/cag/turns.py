@@ -18,7 +18,7 @@ from torch import Tensor
 
 from semcache.cag.loading import Loaded
 from semcache.cag.model import LanguageModel
-from semcache.cag.pace import Offer, Pace, draft_length
+from semcache.cag.pace import Offer, draft_length
 from semcache.cag.packed_probe import can_pack
 from semcache.cag.packing import Span
 from semcache.cag.settings import CagSettings
@@ -81,9 +81,7 @@ class Turns:
         self._chunk_tokens = chunk_tokens
         self._turn_tokens = min(turn_tokens, chunk_tokens)
         self._speculate = speculate and packs
-        self._clock = clock
-        self._together = Together(model, sharing, packs)
-        self._pace = Pace()
+        self._together = Together(model, sharing, packs, clock)
 
     def turn(self, jobs: Sequence[Turning]) -> list[Outcome]:
         """One turn of each; its outcomes, in the order of the jobs."""
@@ -122,7 +120,8 @@ class Turns:
 
     def _drafted(self, offers: dict[int, list[Offer]], rooms: dict[int, int]) -> int:
         together = [offer for each in offers.values() for offer in each]
-        return draft_length(together, sum(rooms.values()), self._pace)
+        others = 0 if self.model.splits else sum(rooms.values())
+        return draft_length(together, others, self.model.most_rows, self._together.pace)
 
     def _rooms(self, needs: dict[int, int], some_answer: bool) -> dict[int, int]:
         """How many tokens of its prompt each job may read."""
@@ -135,7 +134,7 @@ class Turns:
         """The logits of each job's spans, or why there are none."""
         if self._packs and len(spans) > 1:
             try:
-                found = iter(self._timed([one for each in spans.values() for one in each]))
+                found = iter(self._together.read([one for each in spans.values() for one in each]))
             except Exception:
                 log.warning("a pass of %d requests failed: each is read alone", len(spans))
             else:
@@ -144,15 +143,9 @@ class Turns:
 
     def _alone(self, spans: Sequence[Span]) -> list[Tensor] | BaseException:
         try:
-            return self._timed(spans)
+            return self._together.read(spans)
         except BaseException as error:
             return error
-
-    def _timed(self, spans: Sequence[Span]) -> list[Tensor]:
-        begun = self._clock()
-        found = self._together.read(spans)
-        self._pace.note(sum(len(span.tokens) for span in spans), self._clock() - begun)
-        return found
 
 
 def turns_of(loaded: Loaded, settings: CagSettings) -> Turns:

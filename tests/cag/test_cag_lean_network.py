@@ -62,8 +62,9 @@ def assert_near(found: Tensor, expected: Tensor) -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 2, 7, MOST_ROWS])
+@pytest.mark.parametrize("reused", [40, 25, 0], ids=["whole", "part of it", "none"])
 def test_logits_after_a_prefix(
-    pair: tuple[LanguageModel, LanguageModel, SplitSharing], rows: int
+    pair: tuple[LanguageModel, LanguageModel, SplitSharing], rows: int, reused: int
 ) -> None:
     plain, quick, sharing = pair
     start = sharing.begin(None, 0)
@@ -71,13 +72,46 @@ def test_logits_after_a_prefix(
     prefix = sharing.freeze(ids(40), start)
     logits = []
     for model in (plain, quick):
-        cache = sharing.begin(prefix, 40)
+        cache = sharing.begin(prefix, reused)
         model.read(ids(20, seed=1), sharing.arguments(cache))
         first = model.read_last(ids(rows, seed=2), rows, sharing.arguments(cache))
         then = model.read_last(ids(rows, seed=3), 1, sharing.arguments(cache))
         logits.append(torch.cat((first, then)))
     assert_near(logits[1], logits[0])
     assert not torch.equal(logits[1], logits[0])  # they were computed in another way indeed
+
+
+def test_a_tail_that_grows_moves_to_other_memory(
+    pair: tuple[LanguageModel, LanguageModel, SplitSharing],
+) -> None:
+    plain, quick, sharing = pair
+    caches = [sharing.begin(None, 0) for _ in range(2)]
+    for at, token in enumerate(ids(200)):
+        found, expected = (
+            model.read([token], sharing.arguments(cache))
+            for model, cache in zip((quick, plain), caches, strict=True)
+        )
+        if at % 16 == 15:
+            assert_near(found, expected)
+
+
+def test_requests_that_take_turns_do_not_meet(
+    pair: tuple[LanguageModel, LanguageModel, SplitSharing],
+) -> None:
+    plain, quick, sharing = pair
+    runs = []
+    for seed, reused in ((1, 30), (2, 30), (3, 0)):
+        start = sharing.begin(None, 0)
+        plain.read(ids(30, seed), sharing.arguments(start))
+        prefix = sharing.freeze(ids(30, seed), start)
+        runs.append([sharing.begin(prefix, reused) for _ in range(2)])
+    for token in ids(12, seed=4):
+        for caches in runs:
+            found, expected = (
+                model.read([token], sharing.arguments(cache))
+                for model, cache in zip((quick, plain), caches, strict=True)
+            )
+            assert_near(found, expected)
 
 
 def test_greedy_answers_are_the_same(
@@ -92,7 +126,7 @@ def test_greedy_answers_are_the_same(
             tokens = []
             for _ in range(24):
                 tokens.append(int(logits.argmax()))
-                logits = model.read(tokens[-1:], sharing.arguments(cache))
+                logits = model.read_last(tokens[-1:], 1, sharing.arguments(cache))[0]
             answers.append(tokens)
         assert answers[0] == answers[1]
 
@@ -110,7 +144,7 @@ def test_packed_requests_and_drafts(
         for number, rows in enumerate((1, 4, 2)):
             cache = sharing.begin(prefix, 40)
             model.read(ids(18 + number, number), sharing.arguments(cache))
-            spans.append(Span(cache, ids(rows, 9 + number), rows))
+            spans.append(Span(cache, ids(rows, 9 + number), rows, answers=True))
         together = Together(model, sharing, packs=True)
         logits.append(torch.cat(together.read(spans)))
     assert_near(logits[1], logits[0])
@@ -122,7 +156,7 @@ def test_many_rows_are_read_by_the_plain_network(
 ) -> None:
     plain, quick, sharing = pair
     logits = [
-        model.read(ids(MOST_ROWS + 1), sharing.arguments(sharing.begin(None, 0)))
+        model.read_last(ids(MOST_ROWS + 1), 1, sharing.arguments(sharing.begin(None, 0)))
         for model in (plain, quick)
     ]
     assert torch.equal(*logits)
@@ -135,7 +169,7 @@ def test_threads_are_as_before(
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        quick.read(ids(1), sharing.arguments(sharing.begin(None, 0)))
+        quick.read_last(ids(1), 1, sharing.arguments(sharing.begin(None, 0)))
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

@@ -62,7 +62,7 @@ class Bench:
         for request, rows, scored in wanted:
             tokens = self.ids(rows)
             request.ids += tokens
-            spans.append(Span(request.cache, tokens, scored))
+            spans.append(Span(request.cache, tokens, scored, answers=scored == rows))
         found = self.together.read(spans)
         for (request, _, scored), logits in zip(wanted, found, strict=True):
             assert logits.shape == (scored, VOCABULARY)
