@@ -116,12 +116,12 @@ class Bound:
         self._session.run_with_iobinding(self._iobinding, None)
 
 
-def open_part(model: Path) -> Any:
-    """A file, ready to run on the process's pool (`size_pool`)."""
+def open_part(model: Path | Any) -> Any:
+    """A file or an `onnx.ModelProto`, ready to run on the process's pool (`size_pool`)."""
     options = onnxruntime.SessionOptions()
     options.use_per_session_threads = False
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(_source(model), options, providers=["CPUExecutionProvider"])
 
 
 def size_pool(threads: int) -> None:
@@ -136,5 +136,11 @@ def open_session(model: Path | Any) -> Any:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    source = str(model) if isinstance(model, Path) else model.SerializeToString()
-    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(_source(model), options, providers=["CPUExecutionProvider"])
+
+
+def _source(model: Path | Any) -> str | bytes:
+    if isinstance(model, Path):
+        return str(model)
+    serialized: bytes = model.SerializeToString()
+    return serialized

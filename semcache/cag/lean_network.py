@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from semcache.cag.attention import NAME, prefix_attention
+from semcache.cag.lean_attention import LeanAttention
 from semcache.cag.lean_shape import Shape
 from semcache.cag.lean_steps import Ending, Steps
 
@@ -25,12 +26,15 @@ MOST_ROWS = 16
 class LeanNetwork:
     """Has whatever attribute the plain network has. Belongs to the model's thread."""
 
+    most_rows = MOST_ROWS
+
     def __init__(self, plain: Any, shape: Shape, parts: Sequence[Any]) -> None:
         """`parts`: open sessions, in order."""
         self.plain = plain
         self._shape = shape
         self._parts = parts
         self._attentions = [layer.self_attn for layer in plain.model.layers]
+        self._attention = LeanAttention(shape, self._attentions[0].scaling)
         self._steps: dict[int, Steps] = {}
         self._endings: dict[int, Ending] = {}
 
@@ -67,9 +71,13 @@ class LeanNetwork:
             start = past_key_values.get_seq_length()
             position_ids = torch.arange(start, start + rows)[None]
         steps = self._begun(input_ids, position_ids)
+        quick = self._attention.begun(steps, past_key_values, shared_prefix)
         for number, attention in enumerate(self._attentions):
             steps.run(number)
             key, value = past_key_values.update(steps.key, steps.value, number)
+            if quick is not None:
+                quick.mix(number)
+                continue
             mixed, _ = prefix_attention(
                 attention,
                 steps.query,

@@ -19,7 +19,7 @@ class Steps:
     """Parts up to the last attention, for `rows` rows. The buffers are written anew by each run.
 
     `normed` and `mixed` are to be filled before `run`; `query`, `key` and `value` are
-    (1, heads, rows, dim) views of what it left; `streams` is the residual, and `final` the last.
+    (1, heads, rows, dim) views of what it left, the former two of `turned`.
     """
 
     def __init__(self, parts: Sequence[Any], shape: Shape, rows: int) -> None:
@@ -29,13 +29,13 @@ class Steps:
         self.sin = torch.zeros(rows, shape.dim // 2)
         self._row = torch.arange(rows)[None]
         self._streams = (torch.zeros_like(self.normed), torch.zeros_like(self.normed))
-        turned = torch.zeros(1, rows, shape.query + shape.key)
+        self.turned = torch.zeros(1, rows, shape.query + shape.key)
         value = torch.zeros(1, rows, shape.key)
         self.query, self.key, self.value = (
             part.view(1, rows, -1, shape.dim).transpose(1, 2)
-            for part in (turned[..., : shape.query], turned[..., shape.query :], value)
+            for part in (*torch.split(self.turned, [shape.query, shape.key], dim=2), value)
         )
-        asked = {"turned": turned, "value": value}
+        asked = {"turned": self.turned, "value": value}
         self._bound = [self._bind(number, part, asked) for number, part in enumerate(parts)]
 
     @property
@@ -55,15 +55,15 @@ class Steps:
     def _bind(self, number: int, part: Any, asked: Mapping[str, Tensor]) -> Bound:
         bound = Bound(part)
         if number:
-            _read(bound, "x", self._streams[(number - 1) % 2])
-            _read(bound, "mixed", self.mixed)
-            _write(bound, "y", self._streams[number % 2])
+            bind_input(bound, "x", self._streams[(number - 1) % 2])
+            bind_input(bound, "mixed", self.mixed)
+            bind_output(bound, "y", self._streams[number % 2])
         else:
-            _read(bound, "x", self.normed)
+            bind_input(bound, "x", self.normed)
         for name, buffer in (("row", self._row), ("cos", self.cos), ("sin", self.sin)):
-            _read(bound, name, buffer)
+            bind_input(bound, name, buffer)
         for name, buffer in asked.items():
-            _write(bound, name, buffer)
+            bind_output(bound, name, buffer)
         return bound
 
 
@@ -75,9 +75,9 @@ class Ending:
         self.mixed = torch.zeros(1, rows, shape.query)
         self._logits = torch.zeros(1, rows, shape.vocabulary)
         self._bound = Bound(part)
-        _read(self._bound, "x", self.stream)
-        _read(self._bound, "mixed", self.mixed)
-        _write(self._bound, "logits", self._logits)
+        bind_input(self._bound, "x", self.stream)
+        bind_input(self._bound, "mixed", self.mixed)
+        bind_output(self._bound, "logits", self._logits)
 
     def run(self) -> Tensor:
         """(1, rows, vocabulary), the caller's own."""
@@ -85,9 +85,11 @@ class Ending:
         return self._logits.clone()
 
 
-def _read(bound: Bound, name: str, buffer: Tensor) -> None:
+def bind_input(bound: Bound, name: str, buffer: Tensor) -> None:
+    """Read an input where a tensor lies; the caller keeps it there."""
     bound.read_from(name, _KINDS[buffer.dtype], buffer.shape, buffer.data_ptr())
 
 
-def _write(bound: Bound, name: str, buffer: Tensor) -> None:
+def bind_output(bound: Bound, name: str, buffer: Tensor) -> None:
+    """Write an output where a tensor lies; the caller keeps it there."""
     bound.write_to(name, _KINDS[buffer.dtype], buffer.shape, buffer.data_ptr())

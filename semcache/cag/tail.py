@@ -117,4 +117,5 @@ class TailCache(Cache):
 
 
 def _buffer(like: Tensor, length: int) -> Tensor:
-    return like.new_empty((*like.shape[:2], length, like.shape[3]))
+    """Zeros: a kernel may read all of it, and a weight of zero times no number is no number."""
+    return like.new_zeros((*like.shape[:2], length, like.shape[3]))
