@@ -23,6 +23,7 @@ from semcache.interfaces import Answerer, Candidate, Embedder, Verifier
 from semcache.journal import Journal
 from semcache.keys import tenant_of
 from semcache.policy import first
+from semcache.server_keys import Doorkeeper
 
 if TYPE_CHECKING:
     from semcache.cag.engine import CagEngine
@@ -39,13 +40,18 @@ Progress: TypeAlias = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """A cache and the parts that its surroundings need to know by name."""
+    """A cache and the parts that its surroundings need to know by name.
+
+    `doorkeeper` knows the keys of a server, where some are configured; `tenant_of` is for everybody
+    else: it lets all in, apart from each other.
+    """
 
     cache: SemCache
     config: Config
     engine: CagEngine | None
     upstream: Upstream | Failover | Grounded | None
     tenant_of: Callable[[str], str]
+    doorkeeper: Doorkeeper | None = None
 
     @property
     def embedding_names(self) -> tuple[str, ...]:
@@ -133,7 +139,9 @@ def build(
         library=library,
     )
     tenants = lru_cache(maxsize=4096)(lambda key: tenant_of(secret, key))
-    return Assembled(cache, config, engine, upstream, tenants)
+    keys = config.server.keys
+    doorkeeper = Doorkeeper(keys, secret, time.monotonic) if keys else None
+    return Assembled(cache, config, engine, upstream, tenants, doorkeeper)
 
 
 def _chooser(config: Config) -> Callable[[Sequence[Candidate]], Candidate]:

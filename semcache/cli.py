@@ -16,7 +16,7 @@ import yaml
 
 from semcache import __version__
 from semcache.assembly import build, open_embedder, open_store
-from semcache.commands import calibrate, explain, finetune_blocks, knowledge
+from semcache.commands import calibrate, explain, finetune_blocks, key, knowledge
 from semcache.config import Config, default_config
 from semcache.errors import SemcacheError
 
@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
         check,
         stats,
         config,
+        key.add(each),
         explain.add(each),
         calibrate.add(each),
         finetune_blocks.add(each),
@@ -55,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "check": lambda config: _check(config, fix=args.fix),
         "stats": _stats,
         "config": _config,
+        "key": lambda config: key.run(args, config),
         "explain": lambda config: explain.run(args, config),
         "calibrate": lambda config: calibrate.run(args, config),
         "finetune-blocks": lambda config: finetune_blocks.run(args, config),

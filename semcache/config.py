@@ -21,6 +21,7 @@ from semcache.guards import DEFAULT_GUARDS
 from semcache.knowledge.settings import KnowledgeSettings
 from semcache.policy import PolicySettings
 from semcache.sections import read_section, require_known
+from semcache.server_keys import ServerKey
 
 DEFAULT_DATA_DIR = Path("semcache_data")
 DEFAULT_MAX_ENTRIES = 100_000
@@ -166,6 +167,7 @@ class ServerSection:
     max_body_bytes: int = 10_000_000
     shutdown_grace_s: int = 30
     knowledge_poll_s: float = 2.0
+    keys: tuple[ServerKey, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
 
 

@@ -6,6 +6,7 @@
     │   ├── ModelNotFound              404 model_not_found
     │   ├── UnknownAnswer              404 unknown_answer
     │   ├── PayloadTooLarge            413 payload_too_large
+    │   ├── TooManyRequests            429 rate_limit_exceeded
     │   └── ContextLengthExceeded      400 context_length_exceeded
     ├── ConfigError                    500 invalid_config           the operator can mend it
     │   ├── KnowledgeTooLarge          500 knowledge_too_large
@@ -81,6 +82,17 @@ class UnknownAnswer(RequestError):
 
     status = 404
     code = "unknown_answer"
+
+
+class TooManyRequests(RequestError):
+    """The key has asked too often; it may again after `retry_after_s` seconds."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class PayloadTooLarge(RequestError):

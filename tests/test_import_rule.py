@@ -36,7 +36,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "folder",
         }
     ),
-    frozenset({"sse", "answer_form", "wishes"}),
+    frozenset({"sse", "answer_form", "server_keys", "wishes"}),
     frozenset({"keys", "flight"}),
     frozenset(
         {

@@ -45,8 +45,9 @@ def run(args: argparse.Namespace, config: Config) -> int:
 
 
 def explained(assembled: Assembled, body: Any, key: str) -> dict[str, Any]:
-    """The explanation of a request of the tenant with this key."""
-    tenant = assembled.tenant_of(key)
+    """The explanation of a request of the tenant with this key. Raises AuthenticationError."""
+    door = assembled.doorkeeper
+    tenant = assembled.tenant_of(key) if door is None else door.named(key)
     request = read_question_body(body, tenant=tenant, model=assembled.default_model)
     return explain(assembled.cache.layers, assembled.cache.plan(request))
 
@@ -96,11 +97,11 @@ def as_text(told: dict[str, Any]) -> str:
         lines.append(f"exact      entry {exact['entry_id']}, {exact['age_s']:.0f} s old: {state}")
     if encoding is not None and encoding["unfit"]:
         lines.append(f"semantic   not matched: {encoding['unfit']}")
-    for one in told["withdrawn"]:
-        lines.append(
-            f"withdrawn  entry {one['entry_id']} was called wrong for this question "
-            f"({one['state']}): {one['question']}"
-        )
+    lines.extend(
+        f"withdrawn  entry {one['entry_id']} was called wrong for this question "
+        f"({one['state']}): {one['question']}"
+        for one in told["withdrawn"]
+    )
     for at, one in enumerate(told["candidates"], start=1):
         lines.extend(_candidate_lines(at, one))
     lines.extend(f"elsewhere  {one['said']}" for one in told["elsewhere"])

@@ -7,12 +7,13 @@ import logging
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 import uvicorn
 
 from semcache.assembly import Assembled, build
-from semcache.config import Config, default_config
+from semcache.config import Config, ServerSection, default_config
 from semcache.errors import ConfigError, SemcacheError
 from semcache_server.app import Serving, build_app
 from semcache_server.listening import uvicorn_config
@@ -59,6 +60,11 @@ def parser() -> argparse.ArgumentParser:
         "--knowledge", type=Path, metavar="FOLDER", help="documents (.txt, .md) to answer from"
     )
     options.add_argument(
+        "--insecure",
+        action="store_true",
+        help="listen beyond this machine without server.keys: whoever reaches the port may ask",
+    )
+    options.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error"], help="(warning)"
     )
     return options
@@ -83,14 +89,15 @@ def configured(args: argparse.Namespace) -> Config:
 def serve(assembled: Assembled, cache_file_key: str) -> None:
     """Serve until SIGINT or SIGTERM; what was accepted is finished first."""
     server = assembled.config.server
-    upstream = assembled.upstream
+    upstream, door = assembled.upstream, assembled.doorkeeper
+    watches = assembled.engine is not None or assembled.grounded is not None
     serving = Serving(
         cache=assembled.cache,
-        tenant_of=assembled.tenant_of,
+        tenant_of=assembled.tenant_of if door is None else door.tenant_of,
         model=assembled.default_model,
         embedding_names=assembled.embedding_names,
         more_models=() if upstream is None else (upstream.fetch_models,),
-        refresh=None if assembled.engine is None else assembled.refresh,
+        refresh=assembled.refresh if watches else None,
         refresh_every_s=server.knowledge_poll_s,
         max_body_bytes=server.max_body_bytes,
         cache_file_key=cache_file_key,
@@ -114,6 +121,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser().parse_args(argv)
     try:
         config = configured(args)
+        _require_keys(config.server, insecure=args.insecure)
         _log_at(config.server.log_level)
         assembled = build(config, progress=_say)
     except SemcacheError as error:
@@ -121,6 +129,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     where = f"http://{config.server.host}:{config.server.port}"
     _say(f"semcache is ready on {where} (model: {assembled.default_model})")
     serve(assembled, args.cache_file_key)
+
+
+def _require_keys(server: ServerSection, *, insecure: bool) -> None:
+    """A server that others can reach lets nobody in without a key. Raises ConfigError."""
+    if server.keys or insecure or _is_loopback(server.host):
+        return
+    raise ConfigError(
+        f"'{server.host}' can be reached from other machines, and no keys are configured: make "
+        "some with `semcache key NAME` and put them into 'server.keys', or say --insecure."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost" or host.lower().endswith(".localhost")
 
 
 def _log_at(level: str) -> None:

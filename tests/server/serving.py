@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,11 @@ SECRET = b"s" * 32
 
 @contextmanager
 def serving(
-    folder: Path, *answerers: Answerer, settings: PolicySettings | None = None, **options: Any
+    folder: Path,
+    *answerers: Answerer,
+    settings: PolicySettings | None = None,
+    door: Callable[[str], str] = lambda key: tenant_of(SECRET, key),
+    **options: Any,
 ) -> Iterator[httpx2.Client]:
     """Serve, and give a client whose base URL is the server's root."""
     encoder = SentenceEncoder.open()
@@ -40,7 +44,7 @@ def serving(
     )
     serving = Serving(
         cache=cache,
-        tenant_of=lambda key: tenant_of(SECRET, key),
+        tenant_of=door,
         model="m",
         embedding_names=("all-MiniLM-L6-v2",),
         **options,

@@ -68,3 +68,30 @@ def test_a_bad_configuration_ends_the_start_with_a_message(
     with pytest.raises(SystemExit) as left:
         server.main(["-d", str(tmp_path / "d"), "--knowledge", str(tmp_path / "none")])
     assert "none" in str(left.value.code)
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "semcache.example", ""])
+def test_nobody_is_let_in_from_elsewhere_without_keys(
+    host: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit) as told:
+        server.main(["-s", host, "-d", str(tmp_path / "data")])
+    assert "server.keys" in str(told.value)
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("host", "more"),
+    [
+        ("localhost", []),
+        ("127.0.0.1", []),
+        ("127.8.8.8", []),
+        ("::1", []),
+        ("[::1]", []),
+        ("0.0.0.0", ["--insecure"]),
+    ],
+)
+def test_loopback_and_insecure_need_no_keys(host: str, more: list[str]) -> None:
+    args = server.parser().parse_args(["-s", host, *more])
+    server._require_keys(server.configured(args).server, insecure=args.insecure)
