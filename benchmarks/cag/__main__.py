@@ -1,4 +1,8 @@
-"""python -m benchmarks.cag: the first token with and without the prefix, decoding, save and reload.
+"""python -m benchmarks.cag: what reading documents ahead is worth, and what blocks cost.
+
+Parts: `engine`, the first token with and without the prefix, decoding, save and reload;
+`first_token`, seconds and operations by prompt length; `quality`, right answers from blocks;
+`concurrency` and `decode`. Each is a command of its own too (`python -m benchmarks.cag.<part>`).
 
 Why it matters: a request spends its time reading, not writing. Without a prefix every question
 reads the documents again; with it, only the question is read. Both sides run the same engine and
@@ -16,19 +20,24 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
+from benchmarks.cag import first_token, quality
 from benchmarks.cag.documents import document
+from benchmarks.cag.plot import plot_first_token, plot_quality
 from semcache.cag.engine import CagEngine
 from semcache.cag.settings import CagSettings
 from semcache.chat import ChatRequest
 
 QUESTION = "What did the inspection of the first report find, and how long did the repair take?"
 LENGTHS = (128, 621, 2000, 4000, 6000)
+ELSEWHERE = ("concurrency", "decode")
+PARTS = ("engine", "first_token", "quality", *ELSEWHERE)
 
 
 def asked(system: str | None, max_tokens: int) -> ChatRequest:
@@ -132,30 +141,77 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
     print()
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cag", description=__doc__)
-    parser.add_argument("--lengths", type=int, nargs="*", default=LENGTHS, help="tokens to read")
-    parser.add_argument("--runs", type=int, default=5, help="questions for each length")
-    parser.add_argument("--max-tokens", type=int, default=24)
-    parser.add_argument("--out", type=Path, help="folder for cag.json")
-    args = parser.parse_args(argv)
+def engine_rows(lengths: Sequence[int], runs: int, max_tokens: int) -> list[dict[str, Any]]:
+    """The table of the part `engine`."""
     with tempfile.TemporaryDirectory() as folder:
         plain = opened(Path(folder), None)
         try:
-            rows = [
-                measure_length(length, plain, args.runs, args.max_tokens)
-                for length in tqdm(args.lengths, desc="lengths", disable=None)
+            return [
+                measure_length(length, plain, runs, max_tokens)
+                for length in tqdm(lengths, desc="lengths", disable=None)
             ]
         finally:
             plain.close()
-    show(rows)
-    machine = {"cpu": platform.machine(), "threads": torch.get_num_threads()}
-    result = {"model": CagSettings().model, "machine": machine, "rows": rows}
+
+
+def quality_results(models: Sequence[str], questions: int) -> list[dict[str, Any]]:
+    """Of the default model, and of each that is named beside it."""
+    found = []
+    for model in (None, *models):
+        found.append(quality.result_of(model, questions))
+        print(found[-1]["model"])
+        quality.show(found[-1]["scores"])
+    return found
+
+
+def write(result: dict[str, Any], folder: Path) -> None:
+    """cag.json, and a picture of each part that has one. Parts measured before are kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "cag.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.write_text(json.dumps({**before, **result}, indent=1) + "\n", encoding="utf-8")
+    if "first_token" in result:
+        plot_first_token(result["first_token"], folder / "cag_first_token.png")
+    if "quality" in result:
+        plot_quality(result["quality"], folder / "cag_quality.png")
+
+
+def measured(args: argparse.Namespace) -> dict[str, Any]:
+    """The parts that were asked for."""
+    result: dict[str, Any] = {
+        "model": CagSettings().model,
+        "machine": {"cpu": platform.machine(), "threads": torch.get_num_threads()},
+    }
+    if "engine" in args.parts:
+        result["rows"] = engine_rows(args.lengths, args.runs, args.max_tokens)
+        show(result["rows"])
+    if "first_token" in args.parts:
+        curve = first_token.measure(first_token.LENGTHS, CagSettings(), args.runs)
+        first_token.show(curve)
+        result["first_token"] = curve
+    if "quality" in args.parts:
+        result["quality"] = quality_results(args.fine_tuned, args.questions)
+    return result
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cag", description=__doc__)
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS[:3])
+    parser.add_argument("--lengths", type=int, nargs="*", default=LENGTHS, help="tokens to read")
+    parser.add_argument("--runs", type=int, default=5, help="questions for each length")
+    parser.add_argument("--max-tokens", type=int, default=24)
+    parser.add_argument("--questions", type=int, default=240, help="of the part quality")
+    parser.add_argument("--fine-tuned", nargs="*", default=(), help="folders of further models")
+    parser.add_argument("--out", type=Path, help="folder for cag.json and pictures")
+    args = parser.parse_args(argv)
+    result = measured(args)
     if args.out is not None:
-        args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "cag.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write(result, args.out)
     print(json.dumps(result))
+    for part in ELSEWHERE:
+        if part in args.parts:
+            import_module(f"benchmarks.cag.{part}").main([])
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -125,12 +125,37 @@ def kinds_of(contexts: Sequence[Context]) -> list[str]:
     return [kinds[one.document] for context in contexts for one in context.asked]
 
 
-def show(scores: dict[str, Score]) -> None:
+def show(scores: Mapping[str, Mapping[str, Any]]) -> None:
     """The table for people."""
     print(f"\n{'':18}{'right':>8}{'same answer':>13}{'KL':>8}")
     for name, score in scores.items():
-        print(f"{name:18}{score.right:8.3f}{score.same:13.3f}{score.divergence:8.3f}")
+        print(f"{name:18}{score['right']:8.3f}{score['same']:13.3f}{score['divergence']:8.3f}")
     print()
+
+
+def result_of(
+    model: str | None,
+    questions: int,
+    ways: Sequence[str] = WAYS,
+    *,
+    best_first: bool = False,
+    seed: int = SEED,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """What a model scores, for JSON; `model` None is the default one."""
+    settings = CagSettings(device=device)
+    if model is not None:
+        settings = replace(settings, model=model)
+    base = open_base(settings, default_cache_dir(), lambda line: None)
+    base.network.requires_grad_(False)
+    contexts = contexts_of(make(seed=seed), questions, best_first=best_first)
+    scores = measure(base, contexts, ways)
+    return {
+        "model": settings.short_name,
+        "best_first": best_first,
+        "kinds": kinds_of(contexts),
+        "scores": {name: asdict(score) for name, score in scores.items()},
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -144,19 +169,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, help="a JSON file")
     args = parser.parse_args(argv)
-    given = {} if args.model is None else {"model": args.model}
-    settings = CagSettings(device=args.device, **given)
-    base = open_base(settings, default_cache_dir(), lambda line: None)
-    base.network.requires_grad_(False)
-    contexts = contexts_of(make(seed=args.seed), args.questions, best_first=args.best_first)
-    scores = measure(base, contexts, args.ways)
-    show(scores)
-    result: dict[str, Any] = {
-        "model": settings.short_name,
-        "best_first": args.best_first,
-        "kinds": kinds_of(contexts),
-        "scores": {name: asdict(score) for name, score in scores.items()},
-    }
+    result = result_of(
+        args.model,
+        args.questions,
+        args.ways,
+        best_first=args.best_first,
+        seed=args.seed,
+        device=args.device,
+    )
+    show(result["scores"])
     if args.out is not None:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -49,12 +49,15 @@ class Examples:
         stop: int | None,
         seed: int,
         drawing: Drawing | None = None,
+        room: int = 4096,
     ) -> None:
+        """`room`: the most tokens of a context, one passage at least."""
         self._texts = texts
         self._passages = passages
         self._stop = stop
         self._seed = seed
         self._drawing = drawing or Drawing()
+        self._fits = max(1, room // max((len(texts.block(p.text)) for p in passages), default=1))
         self._of: dict[int, list[Pair]] = {}
         for pair in pairs:
             if pair.passage is not None:
@@ -69,7 +72,7 @@ class Examples:
         if rng.random() < share:
             pairs = rng.sample(self._bare, min(self._drawing.questions, len(self._bare)))
             return self._example((), pairs)
-        wanted = rng.randint(*self._drawing.passages)
+        wanted = min(self._fits, rng.randint(*self._drawing.passages))
         chosen = rng.sample(self._told, min(wanted, len(self._told)))
         pairs = [pair for number in chosen for pair in self._of[number]]
         rng.shuffle(pairs)
@@ -79,6 +82,7 @@ class Examples:
         """Contexts for pairs that have a passage: theirs among others, up to `passages` each."""
         rng = random.Random(self._seed)  # noqa: S311 - which example a step sees is no secret
         waiting = [pair for pair in pairs if pair.passage is not None]
+        passages = min(self._fits, passages)
         found = []
         while waiting:
             chosen: list[int] = []

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 from semcache.cag.finetune.evaluation import Score
-
-NAME = "blocks_gate.json"
+from semcache.cag.gate import NAME
 
 
 def write_gate(folder: Path, weights: str, repair: str, full: Score, blocks: Score) -> Path:

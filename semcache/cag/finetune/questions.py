@@ -14,7 +14,7 @@ from semcache.cag.finetune.pairs import Pair, Passage
 
 _GAP = "____"
 _SENTENCE = re.compile(r"[^\s.!?。！？][^.!?。！？\n]*(?:[.!?](?=\d)[^.!?。！？\n]*)*[.!?。！？]")
-_NUMBER = re.compile(r"(?<![\w.,-])\d[\d.,:]*\d(?!\w)|(?<![\w.,-])\d(?!\w)")
+_NUMBER = re.compile(r"(?<![A-Za-z0-9.,-])\d(?:[\d.,:]*\d)?(?![A-Za-z0-9])")
 _NAME = re.compile(r"(?<=[^\s.] )[A-Z]\w+(?: [A-Z]\w+)*")
 _CLAUSE = re.compile(r"(?<=，)[^，。！？]{4,30}(?=[，。！？])")
 _COUNTED = re.compile(r"(?<![\w.,-])(\d[\d.,]*) ([a-z]{3,})\b")

@@ -70,7 +70,9 @@ def finetune(
     training, testing = split(pairs, wanted.test, wanted.seed)
     if not training:
         raise ConfigError("There is nothing to train on: add documents or questions.")
-    examples = Examples(base.texts, passages, training, base.stop, wanted.seed)
+    examples = Examples(
+        base.texts, passages, training, base.stop, wanted.seed, room=base.window * 3 // 4
+    )
     contexts = examples.testing(testing, _TEST_PASSAGES)
     wanted.out.mkdir(mode=0o700, parents=True, exist_ok=True)
     blocks = Layouts(apart=True, sink=wanted.sink)
