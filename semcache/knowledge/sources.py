@@ -34,7 +34,7 @@ def files_of(folder: Path | None, named: Mapping[str, bool]) -> list[File]:
     roots = [] if folder is None else [(folder.absolute(), "")]
     roots += [(Path(path), Path(path).name) for path, wanted in sorted(named.items()) if wanted]
     for root, prefix in roots:
-        for inside, size, mtime_ns in _stamp(root):
+        for inside, size, mtime_ns in _stamp(root, is_folder=not prefix):
             path = root / inside if inside else root
             if str(path) in found or any(path.is_relative_to(one) for one in left_out):
                 continue
@@ -45,8 +45,8 @@ def files_of(folder: Path | None, named: Mapping[str, bool]) -> list[File]:
     return sorted(found.values(), key=lambda file: (file.name, file.path))
 
 
-def _stamp(root: Path) -> list[tuple[str, int, int]]:
-    if root.is_dir():
+def _stamp(root: Path, *, is_folder: bool) -> list[tuple[str, int, int]]:
+    if is_folder or root.is_dir():
         return list(stamp_of(root, SUFFIXES))
     try:
         status = root.stat()

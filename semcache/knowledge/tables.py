@@ -29,14 +29,14 @@ def from_csv(name: str, text: str) -> str:
     except csv.Error as error:
         raise UnreadableDocument(f"{name} cannot be read as CSV: {error}.") from None
     if len(rows) < 2 or not _is_header(rows[0]):
-        return "\n\n".join(" | ".join(cell.strip() for cell in row) for row in rows)
-    return "\n\n".join(_record(rows[0], row) for row in rows[1:])
+        return "\n".join(" | ".join(cell.strip() for cell in row) for row in rows)
+    return "\n".join(_record(rows[0], row) for row in rows[1:])
 
 
 def from_json(name: str, text: str) -> str:
     """A paragraph for each record of a list; elsewhere a line a value, under its dotted name."""
     try:
-        return "\n\n".join(_paragraphs(json.loads(text))).strip()
+        return _joined(list(_paragraphs(json.loads(text))))
     except RecursionError:
         raise UnreadableDocument(f"{name} is nested too deeply to be read.") from None
     except ValueError as error:
@@ -46,7 +46,12 @@ def from_json(name: str, text: str) -> str:
 def from_json_lines(name: str, text: str) -> str:
     """A paragraph for each line."""
     lines = [line for line in text.splitlines() if line.strip()]
-    return "\n\n".join(from_json(f"{name}, line {at}", line) for at, line in enumerate(lines, 1))
+    return _joined([from_json(f"{name}, line {at}", line) for at, line in enumerate(lines, 1)])
+
+
+def _joined(records: Sequence[str]) -> str:
+    """A blank line between two, if one of them has several lines."""
+    return ("\n\n" if any("\n" in record for record in records) else "\n").join(records).strip()
 
 
 def _dialect(text: str) -> type[csv.Dialect]:

@@ -12,8 +12,8 @@ from semcache.interfaces import Vector
 from semcache.store.codes import ScanCodes
 
 CODED_FROM = 2_048
-_RERANKED = 64
-_RERANKED_PER_RESULT = 4
+_RERANKED = 256
+_RERANKED_PER_RESULT = 8
 
 
 class FrozenVectors:
