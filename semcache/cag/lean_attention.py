@@ -9,7 +9,7 @@ end is masked, so that nothing is copied. Everything else attends as always (`at
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,8 +19,6 @@ from semcache.cag.lean_steps import Steps, bind_input, bind_output
 from semcache.cag.segments import Context, LayerKV
 from semcache.cag.tail import TailCache
 from semcache.onnx_graph import CONTRIBUTED, FLOATS, INTS, Bound, Nodes, Shapes, open_part
-
-_Places: TypeAlias = tuple[tuple[int, int], ...]
 
 
 class LeanAttention:
@@ -33,6 +31,8 @@ class LeanAttention:
             for with_context in (True, False)
         }
         self._bound: dict[tuple[int, bool], list[_Layer]] = {}
+        self._masks: dict[tuple[int, int], Tensor] = {}
+        self._lengths = torch.zeros(2, dtype=torch.long)
 
     def begun(self, steps: Steps, cache: Any, context: Any) -> OneRequest | None:
         """For one forward pass; None where this is not the plain case."""
@@ -46,7 +46,22 @@ class LeanAttention:
         if key not in self._bound:
             session = self._sessions[key[1]]
             self._bound[key] = [_Layer(session, steps) for _ in range(self._shape.layers)]
-        return OneRequest(self._bound[key], self._shape, steps, cache, layers)
+        return OneRequest(self._bound[key], self, cache, layers, rows)
+
+    def masked(self, rows: int, seen: int, room: int) -> Tensor:
+        """(asked, room), added to the scores: the last of `rows` rows sees `seen` of the tail."""
+        each = self._shape.heads // self._shape.groups
+        mask = self._masks.get((rows, room))
+        if mask is None:
+            mask = self._masks[rows, room] = torch.zeros(each * rows, room)
+        ends = torch.arange(seen - rows, seen)[:, None]
+        hidden = (torch.arange(room)[None] > ends).repeat(each, 1)
+        return mask.zero_().masked_fill_(hidden, float("-inf"))
+
+    def lengths(self, before: int, room: int) -> Tensor:
+        """Of the two halves of a row of scores."""
+        self._lengths[0], self._lengths[1] = before, room
+        return self._lengths
 
 
 class OneRequest:
@@ -55,57 +70,52 @@ class OneRequest:
     def __init__(
         self,
         bound: Sequence[_Layer],
-        shape: Shape,
-        steps: Steps,
+        owner: LeanAttention,
         cache: TailCache,
         layers: Sequence[LayerKV],
+        rows: int,
     ) -> None:
         self._bound = bound
+        self._owner = owner
         self._cache = cache
         self._layers = layers
-        self._rows = steps.mixed.shape[1]
-        self._each = shape.heads // shape.groups
-        self._lengths = torch.tensor([0, 0])
-        self._bias = torch.empty(0)
+        self._rows = rows
+        self._alike: dict[str, Tensor] = {}
 
     def mix(self, number: int) -> None:
         """Layer `number`, into the steps' `mixed`."""
         keys, values = self._cache.tails[number].written
         if number == 0:
-            self._measure(keys.shape[2])
-        given = {"tail_keys": keys, "tail_values": values, "bias": self._bias}
+            self._alike = self._measured(keys.shape[2])
+        given = {"tail_keys": keys, "tail_values": values, **self._alike}
         if self._layers:
-            before = self._layers[number]
-            given |= {"keys": before[0], "values": before[1], "lengths": self._lengths}
+            given["keys"], given["values"] = self._layers[number]
         self._bound[number].run(given)
 
-    def _measure(self, room: int) -> None:
-        """Which places of the tail's buffer each row sees; all layers are alike."""
-        ends = torch.arange(-self._rows, 0)[:, None] + self._cache.tails[0].length + 1
-        hidden = torch.arange(room)[None] >= ends
-        bias = torch.zeros(self._rows, room).masked_fill_(hidden, float("-inf"))
-        self._bias = bias.repeat(self._each, 1)
-        before = self._layers[0][0].shape[2] if self._layers else 0
-        self._lengths = torch.tensor([before, room])
+    def _measured(self, room: int) -> dict[str, Tensor]:
+        """What all layers are given: the tail's length, now that the first has its new keys."""
+        alike = {"bias": self._owner.masked(self._rows, self._cache.tails[0].length, room)}
+        if self._layers:
+            alike["lengths"] = self._owner.lengths(self._layers[0][0].shape[2], room)
+        return alike
 
 
 class _Layer:
-    """One layer's binding, made anew where its keys and values lie elsewhere than before."""
+    """One layer's binding; what lies where it lay, with the same size, stays bound."""
 
     def __init__(self, session: Any, steps: Steps) -> None:
         self._bound = Bound(session)
         bind_input(self._bound, "turned", steps.turned)
         bind_output(self._bound, "mixed", steps.mixed)
-        self._places: _Places = ()
-        self._kept: Mapping[str, Tensor] = {}
+        self._given: dict[str, tuple[int, int]] = {}
 
     def run(self, given: Mapping[str, Tensor]) -> None:
-        places = tuple((one.data_ptr(), one.numel()) for one in given.values())
-        if places != self._places:
-            for name, part in given.items():
+        """The tensors are the caller's until this returns."""
+        for name, part in given.items():
+            place = part.data_ptr(), part.numel()
+            if self._given.get(name) != place:
                 bind_input(self._bound, name, part)
-            self._places = places
-        self._kept = given  # nothing of it may move while the binding points to it
+                self._given[name] = place
         self._bound.run()
 
 
