@@ -75,6 +75,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _prepare(config: Config) -> int:
     assembled = build(config, progress=_say)
+    if assembled.engine is not None:
+        assembled.engine.store_blocks(_say)
     asyncio.run(assembled.cache.aclose())
     _say("ready")
     return 0

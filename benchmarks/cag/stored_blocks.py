@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -132,13 +133,11 @@ def measure(
             full = None
             if length <= full_up_to:
                 nothing = emptied(replace(shelf, layout="tree"), folder / f"none{length}")
-                full = scheduler.call(lambda s=nothing, g=some: asked(s, g)).first_token
+                full = scheduler.call(partial(asked, nothing, some)).first_token
                 nothing.store.close()
             for repair in repairs:
                 with_it = replace(shelf, repair=repair_of(repair))
-                row = scheduler.call(
-                    lambda s=with_it, g=some: measured(s, g, folder / "blocks", runs)
-                )
+                row = scheduler.call(partial(measured, with_it, some, folder / "blocks", runs))
                 of_full = {} if full is None else {"of_full": row["first_token_s"] / full}
                 rows.append({"tokens": length, "full_s": full, **row, **of_full})
     finally:

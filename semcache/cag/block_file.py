@@ -92,6 +92,11 @@ class BlockFolder:
             return False
         return True
 
+    @property
+    def is_full(self) -> bool:
+        """Whether one more block may push out another."""
+        return self.bytes() > self._max_bytes * _ROOMY
+
     def bytes(self) -> int:
         """Of all files. Looks at each of them the first time."""
         if self._bytes is None:

@@ -58,12 +58,25 @@ class BlockStore:
         self._bytes = 0
         self._pins: Counter[str] = Counter()
         self._writing: queue.Queue[str | None] = queue.Queue()
+        self._room = threading.Semaphore(_WAITING)
         self._writer = threading.Thread(target=self._write, name="semcache-blocks", daemon=True)
         self._writer.start()
 
     def lease(self) -> Lease:
         """What a request takes is its own until it closes the lease."""
         return Lease(self)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the disk holds about as much as it may."""
+        return self._folder.is_full
+
+    def catch_up(self, seconds: float) -> bool:
+        """Wait until one more block can be written; whether it can."""
+        there = self._room.acquire(timeout=seconds)
+        if there:
+            self._room.release()
+        return there
 
     def has(self, key: str) -> bool:
         """Whether `take` would probably find it."""
@@ -94,7 +107,7 @@ class BlockStore:
 
     def _put(self, key: str, layers: tuple[LayerKV, ...]) -> tuple[LayerKV, ...]:
         layers, is_new = self._keep(key, _compact(layers))
-        if is_new and self._writing.qsize() < _WAITING:
+        if is_new and self._room.acquire(blocking=False):
             with self._lock:
                 self._pins[key] += 1  # until it is written
             self._writing.put(key)
@@ -136,6 +149,7 @@ class BlockStore:
                 self._folder.save(key, self._kept[key].layers)
             except Exception:
                 log.exception("a block could not be stored")
+            self._room.release()
             self._release([key])
 
 

@@ -57,6 +57,7 @@ class KnowledgeReader:
         self._library = library
         self._terms = Terms(
             tokens=min(settings.context_tokens, self._room()),
+            share=settings.relevance_share,
             floor=settings.relevance_floor if may_decline else None,
         )
         self._saved = PrefixFolder(data_dir / "prefixes", settings.prefixes_kept)
@@ -99,13 +100,13 @@ class KnowledgeReader:
         if not isinstance(reading, RetrievedReading) or reading.shelf.layout != "blocks":
             return 0
         shelf, total = reading.shelf, len(reading.retriever)
-        job = self._scheduler.call(
-            lambda: Stocking(
-                shelf,
-                reading.retriever.passages(),
-                lambda there: progress(f"knowledge: {there:,} of {total:,} passages read"),
-            )
-        )
+        tenth = max(1, total // 10)
+
+        def tell(there: int) -> None:
+            if there % tenth == 0 or there == total:
+                progress(f"knowledge: {there:,} of {total:,} passages read")
+
+        job = self._scheduler.call(lambda: Stocking(shelf, reading.retriever.passages(), tell))
         self._scheduler.run(job)
         return job.read
 

@@ -24,6 +24,8 @@ from semcache.errors import ConfigError
 from semcache.retrieval import Passage
 
 _ANY = Conversation("", (Turn("user", "?"),))
+_WAIT_S = 0.05
+"""For the disk, before others have their turn."""
 
 
 class Shelving:
@@ -105,7 +107,10 @@ class Shelving:
 
 
 class Stocking:
-    """Implements `scheduler.Stepping`: reads the passages that are not there, a chunk a step."""
+    """Implements `scheduler.Stepping`: reads the passages that are not there, a chunk a step.
+
+    Stops where the disk holds as much as it may: what came first would go again.
+    """
 
     def __init__(
         self, shelf: Shelf, passages: Iterable[Passage], progress: Callable[[int], None]
@@ -123,27 +128,35 @@ class Stocking:
 
     def step(self) -> bool:
         """One forward pass at most; True at the end."""
-        if self._reading is None:
-            passage = next(self._passages, None)
-            if passage is None:
-                return True
-            self._reading = PlaceReading(
-                self._shelf, self._shelf.alone(self._head, passage), self._lease
-            )
-        span = self._reading.span(self._shelf.chunk_tokens)
-        if span is not None:
-            with torch.inference_mode():
-                arguments = self._shelf.sharing.arguments(span.cache)
-                self._shelf.model.read(span.tokens, arguments)
+        if not self._shelf.store.catch_up(_WAIT_S):
             return False
-        self.read += self._reading.read
-        self._reading = None
-        self._lease.close()
-        self._lease = self._shelf.store.lease()
-        self._there += 1
-        self._progress(self._there)
+        if self._reading is None and not self._began():
+            return True
+        assert self._reading is not None
+        span = self._reading.span(self._shelf.chunk_tokens)
+        if span is None:
+            self._finish(self._reading)
+            return False
+        with torch.inference_mode():
+            self._shelf.model.read(span.tokens, self._shelf.sharing.arguments(span.cache))
         return False
 
     def fail(self, error: BaseException) -> None:
         """What was read stays."""
         self._lease.close()
+
+    def _began(self) -> bool:
+        passage = None if self._shelf.store.is_full else next(self._passages, None)
+        if passage is None:
+            return False
+        self._lease = self._shelf.store.lease()
+        places = self._shelf.alone(self._head, passage)
+        self._reading = PlaceReading(self._shelf, places, self._lease)
+        return True
+
+    def _finish(self, reading: PlaceReading) -> None:
+        self.read += reading.read
+        self._reading = None
+        self._lease.close()
+        self._there += 1
+        self._progress(self._there)

@@ -400,3 +400,14 @@ async def test_the_callers_own_system_text_comes_after_the_passages(
     assert abs(added - len(own)) <= 1
     details = completion.wire["usage"]["prompt_tokens_details"]
     assert details["cached_tokens"] == laid.context
+
+
+async def test_stocking_ends_where_the_disk_is_full(modes: Modes, tmp_path: Path) -> None:
+    engine = modes(mode="blocks", repair="none", blocks_disk_bytes=300_000)
+    lines: list[str] = []
+    assert engine.store_blocks(lines.append) > 0
+    assert lines[-1] != "knowledge: 120 of 120 passages read"
+    engine.close()
+    files = [path.stat().st_size for path in (tmp_path / "data" / "blocks").iterdir()]
+    assert 200_000 < sum(files) <= 300_000
+    assert len(files) > 10
