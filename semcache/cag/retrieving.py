@@ -19,10 +19,13 @@ _LEAST_ASKED, _MOST_ASKED = 8, 64
 class Terms:
     """How much is given: at most `tokens` of passages, unless the best alone has more.
 
-    Below `floor` (a score, 0..1; None for no floor) of the best one the engine declines.
+    `share`: what scores below this share of the best one's is not given. A small model answers
+    worse for every passage beside the right one. Below `floor` (a score, 0..1; None for no floor)
+    of the best one the engine declines.
     """
 
     tokens: int
+    share: float
     floor: float | None
 
 
@@ -44,7 +47,7 @@ class RetrievedReading:
         """Implements `Reading`."""
         shelf, terms = self.shelf, self.terms
         repair = shelf.repair.name if shelf.layout == "blocks" else ""
-        return f"{shelf.layout} {repair} {terms.tokens} {terms.floor}"
+        return f"{shelf.layout} {repair} {terms.tokens} {terms.share} {terms.floor}"
 
     def ground(self, conversation: Conversation) -> Grounding:
         """Implements `Reading`."""
@@ -52,7 +55,7 @@ class RetrievedReading:
         floor = self.terms.floor
         if floor is not None and (not found or found[0].score < floor):
             raise Declined("The documents say nothing about this question. Ask another model.")
-        return PlacedGrounding(self.shelf, within(found, self.terms.tokens), conversation)
+        return PlacedGrounding(self.shelf, within(found, self.terms), conversation)
 
     def _found(self, conversation: Conversation) -> Sequence[Found]:
         """For the last question; what was asked before counts too, as it may lean on it."""
@@ -78,12 +81,14 @@ def fused(one: Sequence[Found], other: Sequence[Found]) -> list[Found]:
     return sorted(best.values(), key=lambda found: (-found.score, -total[found.passage.id]))
 
 
-def within(found: Sequence[Found], tokens: int) -> list[Passage]:
-    """The best passages that have at most `tokens` together; the best in any case."""
+def within(found: Sequence[Found], terms: Terms) -> list[Passage]:
+    """The best passages that the terms allow; the best in any case."""
     chosen: dict[str, Passage] = {}
-    left = tokens
+    left = terms.tokens
     for one in found:
         passage = one.passage
+        if one.score < terms.share * found[0].score:
+            break
         if passage.id not in chosen and (not chosen or passage.tokens <= left):
             chosen[passage.id] = passage
             left -= passage.tokens

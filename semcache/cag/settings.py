@@ -43,8 +43,9 @@ class CagSettings:
     is read alone, once, and moved to its place, under `repair` (`repair.repair_of`; "auto" is the
     one that the model was measured with, or head). "auto" is as before while the documents fit the
     window, and then tree, or blocks for a model that was measured (`gate`). Where passages are
-    found, they have `context_tokens` together at most, and below `relevance_floor` (0..1; None for
-    no floor) the engine declines, if others may be asked. What was read of passages takes at most
+    found, they have `context_tokens` together at most and each at least `relevance_share` of the
+    best one's score, and below `relevance_floor` (0..1; None for no floor) the engine declines, if
+    others may be asked. What was read of passages takes at most
     `blocks_memory_bytes` in memory, but for what is in use, and `blocks_disk_bytes` on disk.
 
     `citations`: whether an answer tells its passages: by name, with their texts, or not.
@@ -81,6 +82,7 @@ class CagSettings:
     repair: str = "auto"
     context_tokens: int = 1024
     relevance_floor: float | None = 0.15
+    relevance_share: float = 0.5
     blocks_memory_bytes: int = 1_000_000_000
     blocks_disk_bytes: int = 8_000_000_000
     citations: Literal["none", "names", "texts"] = "names"
@@ -95,6 +97,8 @@ class CagSettings:
             value = getattr(self, field.name)
             if isinstance(value, int) and not isinstance(value, bool) and value < 1:
                 raise ConfigError(f"'cag.{field.name}' must be at least 1.")
+        if not 0 <= self.relevance_share <= 1:
+            raise ConfigError("'cag.relevance_share' lies between 0 and 1.")
         if self.relevance_floor is not None and not 0 <= self.relevance_floor <= 1:
             raise ConfigError("'cag.relevance_floor' lies between 0 and 1; null is no floor.")
         if not self.model or not all(self.names):
