@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from semcache.config import Config, default_config
 from semcache.errors import ConfigError
@@ -132,3 +133,17 @@ def test_fallbacks_are_a_list_of_sections() -> None:
     ):
         with pytest.raises(ConfigError, match=says):
             Config.from_mapping({"upstream": {"fallbacks": wrong}})
+
+
+def test_the_configuration_for_vllm_is_read() -> None:
+    root = Path(__file__).resolve().parent.parent
+    config = Config.from_file(root / "server" / "vllm" / "cache_config.yaml")
+    assert config.engines == ("upstream",)
+    assert config.upstream.knowledge
+    compose = yaml.safe_load((root / "server" / "vllm" / "compose.yaml").read_text())
+    assert config.upstream.base_url == "http://vllm:8000/v1"
+    mounted = [
+        volume.rsplit(":", 1)[0] for volume in compose["services"]["semcache"]["volumes"][:2]
+    ]
+    assert [one.rsplit(":", 1)[-1] for one in mounted] == ["/config.yaml", "/documents"]
+    assert str(config.cag.knowledge) == "/documents"
