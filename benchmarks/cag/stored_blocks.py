@@ -132,9 +132,10 @@ def measure(
             some = given[: length // PASSAGE_TOKENS]
             full = None
             if length <= full_up_to:
-                nothing = emptied(replace(shelf, layout="tree"), folder / f"none{length}")
-                full = scheduler.call(partial(asked, nothing, some)).first_token
-                nothing.store.close()
+                with tempfile.TemporaryDirectory() as empty:
+                    nothing = emptied(replace(shelf, layout="tree"), Path(empty))
+                    full = scheduler.call(partial(asked, nothing, some)).first_token
+                    nothing.store.close()
             for repair in repairs:
                 with_it = replace(shelf, repair=repair_of(repair))
                 row = scheduler.call(partial(measured, with_it, some, folder / "blocks", runs))
