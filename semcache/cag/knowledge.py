@@ -1,33 +1,21 @@
-"""A folder of documents, read as one immutable snapshot.
+"""A folder of plain documents, read as one immutable snapshot, for an engine without a library.
 
-.txt and .md files, recursively, in the order of their paths. Hidden files and folders, folders
-behind symlinks and symlinks that lead outside are not part of it.
+.txt and .md files (`semcache.folder`), in the order of their paths; the first that cannot be read
+is an error.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from stat import S_ISREG
-from typing import TypeAlias
 
 from semcache.errors import ConfigError, KnowledgeTooLarge
+from semcache.folder import Stamp
+from semcache.folder import stamp_of as folder_stamp
+from semcache.retrieval import Document as Document
 
 SUFFIXES = frozenset({".txt", ".md"})
-
-Stamp: TypeAlias = tuple[tuple[str, int, int], ...]
-"""(path inside the folder, size in bytes, mtime in ns) of every document."""
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One file: its path inside the folder, in POSIX form, and its text."""
-
-    name: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,45 +63,7 @@ def read_knowledge(folder: Path, *, max_bytes: int | None = None) -> Knowledge:
 
 def stamp_of(folder: Path) -> Stamp:
     """What `stat` says of every document; cheap, reads no content. Raises ConfigError."""
-    if not folder.is_dir():
-        raise ConfigError(f"The knowledge folder {folder} does not exist or is no folder.")
-    stamp = []
-    for path in _documents(folder):
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            continue  # removed between listing and looking
-        except OSError as error:
-            raise ConfigError(f"Cannot read {path}: {error.strerror}.") from None
-        if not S_ISREG(status.st_mode):
-            continue
-        stamp.append((path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns))
-    return tuple(sorted(stamp))
-
-
-def _documents(folder: Path) -> Iterator[Path]:
-    root = folder.resolve()
-
-    def refuse(error: OSError) -> None:
-        raise ConfigError(f"Cannot list {error.filename}: {error.strerror}.")
-
-    for parent, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            path = Path(parent, name)
-            if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
-                continue
-            if path.is_symlink() and not _is_inside(path, root):
-                continue
-            yield path
-
-
-def _is_inside(link: Path, root: Path) -> bool:
-    try:
-        target = link.resolve(strict=True)
-    except (OSError, RuntimeError):
-        return False
-    return target.is_file() and target.is_relative_to(root)
+    return folder_stamp(folder, SUFFIXES)
 
 
 def _content(path: Path) -> bytes:
