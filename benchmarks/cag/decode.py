@@ -52,10 +52,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--questions", type=int, default=120, help="whose answers are compared")
     parser.add_argument("--out", type=Path, help="folder for decode.json")
     parser.add_argument("--one", choices=(*KINDS, OPPONENT), help=argparse.SUPPRESS)
-    parser.add_argument("--agreement", choices=KINDS, help=argparse.SUPPRESS)
+    parser.add_argument("--agreement", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.agreement:
-        print(json.dumps(agreement(args.agreement, args.questions)))
+        print(json.dumps(agreement(args.questions)))
     elif args.one:
         print(json.dumps(_one(args)))
     else:
@@ -69,19 +69,17 @@ def _all(args: argparse.Namespace) -> None:
         _child("--one", name, "--threads", threads, *_sizes(args))
         for name, threads in tqdm(jobs, desc="speed", disable=None)
     ]
-    same = [
-        _child("--agreement", kind, "--questions", args.questions)
-        for kind in tqdm(KINDS[1:] if args.questions else (), desc="agreement", disable=None)
-    ]
+    same = _child("--agreement", "--questions", args.questions) if args.questions else []
     show(rows, same)
+    result = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "torch": torch.__version__,
+        "prefix_tokens": args.prefix,
+        "speed": rows,
+        "agreement": same,
+    }
+    print(json.dumps(result))
     if args.out is not None:
-        result = {
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-            "torch": torch.__version__,
-            "prefix_tokens": args.prefix,
-            "speed": rows,
-            "agreement": same,
-        }
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / "decode.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
@@ -90,12 +88,11 @@ def _sizes(args: argparse.Namespace) -> list[Any]:
     return ["--prefix", args.prefix, "--tokens", args.tokens, "--runs", args.runs]
 
 
-def _child(*arguments: Any) -> dict[str, Any]:
+def _child(*arguments: Any) -> Any:
     command = [sys.executable, "-m", "benchmarks.cag.decode", *map(str, arguments)]
     environ = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environ)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def _one(args: argparse.Namespace) -> dict[str, Any]:
@@ -115,21 +112,27 @@ def _one(args: argparse.Namespace) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------- ours
 
 
-def opened(kind: str, threads: int) -> tuple[LanguageModel, LanguageModel, Sharing, float]:
-    """The plain model, the one of this kind, how they share, and seconds to open the second."""
+def opened(
+    kinds: Sequence[str], threads: int
+) -> tuple[LanguageModel, Sharing, dict[str, tuple[LanguageModel, float]]]:
+    """The plain model, how requests share, and each kind with the seconds that it takes to open."""
     torch.set_num_threads(threads)
     settings = CagSettings(device="cpu")
     plain = load_model(locate(settings, default_cache_dir(), _told), settings)
     sharing = choose_sharing(plain)
-    started = time.perf_counter()
-    model, found = quickened(plain, sharing, kind, default_cache_dir(), _told)
-    if found != kind:
-        raise SystemExit(f"the default model cannot be decoded with {kind} weights")
-    return plain, model, sharing, time.perf_counter() - started
+    models = {}
+    for kind in kinds:
+        started = time.perf_counter()
+        model, found = quickened(plain, sharing, kind, default_cache_dir(), _told)
+        if found != kind:
+            raise SystemExit(f"the default model cannot be decoded with {kind} weights")
+        models[kind] = model, time.perf_counter() - started
+    return plain, sharing, models
 
 
 def _ours(args: argparse.Namespace, threads: int) -> tuple[list[float], dict[str, Any]]:
-    plain, model, sharing, load_s = opened(args.one, threads)
+    plain, sharing, models = opened([args.one], threads)
+    model, load_s = models[args.one]
     ids, question = prompt(plain.tokenizer, args.prefix)
     rates, first = [], []
     with torch.inference_mode():
@@ -143,7 +146,8 @@ def _ours(args: argparse.Namespace, threads: int) -> tuple[list[float], dict[str
             first.append(time.perf_counter() - started)
             started = time.perf_counter()
             for _ in range(args.tokens):
-                logits = model.read([int(logits.argmax())], sharing.arguments(cache))
+                token = int(logits.argmax())
+                logits = model.read_last([token], 1, sharing.arguments(cache))[0]
             rates.append(args.tokens / (time.perf_counter() - started))
     return rates, {"load_s": load_s, "question_s": statistics.median(first)}
 
@@ -192,28 +196,29 @@ def _llama(args: argparse.Namespace, threads: int) -> tuple[list[float], dict[st
 # -------------------------------------------------------------------------------------- agreement
 
 
-def agreement(kind: str, questions: int) -> dict[str, Any]:
-    """Float32's answers to questions over short documents, token by token, in another kind."""
-    plain, model, sharing, _ = opened(kind, torch.get_num_threads())
+def agreement(questions: int) -> list[dict[str, Any]]:
+    """Float32's answers to questions over short documents, token by token, in the other kinds."""
+    plain, sharing, models = opened(KINDS[1:], torch.get_num_threads())
     made = make()
     documents = {one.name: one for one in made.documents}
-    tokens = agreed = whole = answers = 0
-    drift = 0.0
-    for asked in tqdm(made.sample(questions), desc=kind, disable=None):
+    found: dict[str, list[tuple[list[bool], float]]] = {kind: [] for kind in models}
+    for asked in tqdm(made.sample(questions), desc="agreement", disable=None):
         ids = _asked(plain.tokenizer, documents[asked.document], asked)
-        same, worst = _same(plain, model, sharing, ids)
-        answers += 1
-        tokens += len(same)
-        agreed += sum(same)
-        whole += all(same)
-        drift = max(drift, worst)
+        cache, answer, expected = _answer(plain, sharing, ids)
+        for kind, (model, _) in models.items():
+            found[kind].append(_same(model, sharing, sharing.copy(cache), answer, expected))
+    return [_row(kind, each) for kind, each in found.items()]
+
+
+def _row(kind: str, each: Sequence[tuple[list[bool], float]]) -> dict[str, Any]:
+    tokens = sum(len(same) for same, _ in each)
     return {
         "kind": kind,
-        "questions": answers,
+        "questions": len(each),
         "tokens": tokens,
-        "tokens_agree": agreed / tokens,
-        "answers_agree": whole / answers,
-        "largest_logit_difference": drift,
+        "tokens_agree": sum(sum(same) for same, _ in each) / tokens,
+        "answers_agree": sum(all(same) for same, _ in each) / len(each),
+        "largest_logit_difference": max(worst for _, worst in each),
     }
 
 
@@ -228,24 +233,32 @@ def _asked(tokenizer: Any, source: Document, asked: Asked) -> list[int]:
 
 
 @torch.inference_mode()
-def _same(
-    plain: LanguageModel, model: LanguageModel, sharing: Sharing, ids: list[int], most: int = 32
-) -> tuple[list[bool], float]:
-    """For each token after the first: does `model` choose it too? And the largest difference."""
+def _answer(
+    plain: LanguageModel, sharing: Sharing, ids: list[int], most: int = 32
+) -> tuple[Any, list[int], list[Tensor]]:
+    """The cache before the answer, its tokens, and the logits after each of them."""
     cache = sharing.begin(None, 0)
     logits = plain.read(ids, sharing.arguments(cache))
-    other = sharing.copy(cache)
+    before = sharing.copy(cache)
     answer: list[int] = []
     expected: list[Tensor] = []
     while len(answer) < most and int(logits.argmax()) not in plain.stop_tokens:
         answer.append(int(logits.argmax()))
         logits = plain.read(answer[-1:], sharing.arguments(cache))
         expected.append(logits)
+    return before, answer, expected
+
+
+@torch.inference_mode()
+def _same(
+    model: LanguageModel, sharing: Sharing, cache: Any, answer: list[int], expected: list[Tensor]
+) -> tuple[list[bool], float]:
+    """For each token after the first: does `model` choose it too? And the largest difference."""
     same: list[bool] = []
     worst = 0.0
     for at in range(0, len(answer), MOST_ROWS):
         rows = answer[at : at + MOST_ROWS]
-        found = model.read_last(rows, len(rows), sharing.arguments(other))
+        found = model.read_last(rows, len(rows), sharing.arguments(cache))
         own = torch.stack(expected[at : at + MOST_ROWS])
         same += (found.argmax(-1) == own.argmax(-1)).tolist()
         worst = max(worst, float((found - own).abs().max()))
