@@ -16,14 +16,28 @@ def record(tally: Tally, supervisor: Supervisor | None, plan: Plan, decision: De
     if supervisor is not None:
         tally.add(f"certificate: {supervisor.header().split(';')[0]}")
     match decision:
-        case Hit(tier=tier):
+        case Hit(tier=tier) as hit:
             tally.add(f"hit: {tier}")
-        case Miss(reason=reason):
+            if tier == "semantic":
+                tally.observe("hit", hit.similarity)
+            _count_savings(tally, hit)
+        case Miss(reason=reason, nearest=nearest):
             tally.add(f"miss: {reason}")
+            if nearest is not None:
+                tally.observe("miss", nearest)
         case Bypass(reason=reason):
             tally.add(f"bypass: {reason}")
     if requests_log.isEnabledFor(logging.INFO):
         requests_log.info("%s", log_line(plan, decision))
+
+
+def _count_savings(tally: Tally, hit: Hit) -> None:
+    """The tokens that somebody would have been paid for."""
+    usage = hit.entry.completion.wire.get("usage")
+    if isinstance(usage, dict):
+        for kind in ("prompt_tokens", "completion_tokens"):
+            if isinstance(tokens := usage.get(kind), int):
+                tally.add(f"saved: {kind}", tokens)
 
 
 def log_line(plan: Plan, decision: Decision) -> str:

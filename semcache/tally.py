@@ -1,9 +1,23 @@
-"""Counts of what happened, by name; safe from several threads."""
+"""Counts of what happened, by name, and how cosines were spread; safe from several threads."""
 
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+COSINES = (0.3, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 1.0)
+"""Upper bounds of a spread's buckets; what lies above the last has one more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How many values lay in each bucket of COSINES, and their sum."""
+
+    counts: tuple[int, ...]
+    total: float
 
 
 class Tally:
@@ -11,6 +25,8 @@ class Tally:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
+        self._spreads: dict[str, list[int]] = {}
+        self._totals: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def add(self, name: str, by: int = 1) -> None:
@@ -18,7 +34,23 @@ class Tally:
         with self._lock:
             self._counts[name] += by
 
+    def observe(self, name: str, cosine: float) -> None:
+        """Put a cosine into a spread."""
+        at = bisect_left(COSINES, cosine)
+        with self._lock:
+            spread = self._spreads.setdefault(name, [0] * (len(COSINES) + 1))
+            spread[at] += 1
+            self._totals[name] = self._totals.get(name, 0.0) + cosine
+
     def counts(self) -> dict[str, int]:
         """A copy of all counters, by name."""
         with self._lock:
             return dict(sorted(self._counts.items()))
+
+    def spreads(self) -> Mapping[str, Spread]:
+        """A copy of all spreads, by name."""
+        with self._lock:
+            return {
+                name: Spread(tuple(counts), self._totals[name])
+                for name, counts in sorted(self._spreads.items())
+            }

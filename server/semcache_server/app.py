@@ -26,6 +26,7 @@ from semcache_server.answering import Answering, bearer_key
 from semcache_server.embeddings import Embeddings
 from semcache_server.legacy import Legacy
 from semcache_server.listening import Front
+from semcache_server.metrics import Metrics
 from semcache_server.trust import Trust
 from semcache_server.wire import UNEXPECTED, ASGIScope, respond_error
 
@@ -97,11 +98,13 @@ def _other_routes(serving: Serving, readiness: Readiness) -> list[Route]:
         tenant=lambda scope: _tenant(serving, scope),
         max_body_bytes=serving.max_body_bytes,
     )
+    metrics = Metrics(serving.cache, lambda scope: _tenant(serving, scope))
     routes = [
         Route("/v1/models", _models(serving), methods=["GET"]),
         Route("/v1/models/{name:path}", _model(serving), methods=["GET"]),
         Route("/v1/cache/explain", trust.explain, methods=["POST"]),
         Route("/v1/cache/feedback", trust.feedback, methods=["POST"]),
+        Route("/metrics", metrics.__call__, methods=["GET"]),
         Route("/healthz", _healthz, methods=["GET"]),
         Route("/readyz", _readyz(readiness), methods=["GET"]),
         Route("/", legacy.hello, methods=["GET"]),

@@ -22,6 +22,7 @@ ROUTES = [
     ("POST", "/v1/cache/feedback"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/m"),
+    ("GET", "/metrics"),
     ("POST", "/put"),
     ("POST", "/get"),
     ("POST", "/flush"),
