@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
         help="gptcache_server's name for -f with -o; one cache serves both here",
     )
     options.add_argument(
-        "--knowledge", type=Path, metavar="FOLDER", help="documents (.txt, .md) to answer from"
+        "--knowledge", type=Path, metavar="FOLDER", help="a folder of documents to answer from"
     )
     options.add_argument(
         "--insecure",
