@@ -7,6 +7,7 @@ A folder appears there whole or not at all.
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable
@@ -44,7 +45,10 @@ def _make(folder: Path, graphs: Iterable[Any]) -> None:
     making.mkdir(mode=0o700)
     try:
         for number, graph in enumerate(graphs):
-            (making / f"{number:03d}.onnx").write_bytes(graph.SerializeToString())
+            with (making / f"{number:03d}.onnx").open("wb") as file:
+                file.write(graph.SerializeToString())
+                file.flush()
+                os.fsync(file.fileno())
         making.replace(folder)
     finally:
         shutil.rmtree(making, ignore_errors=True)

@@ -48,7 +48,12 @@ def quickened(
     except OffGridError:
         return model, PLAIN
     except Exception as error:  # a full disk, or whatever the runtime raises
-        log.warning("the plain network decodes: %s: %s", type(error).__name__, error)
+        log.warning(
+            "the plain network decodes (remove %s/lean-* to pack the weights anew): %s: %s",
+            cache_dir / "models",
+            type(error).__name__,
+            error,
+        )
         return model, PLAIN
     worst = _difference(model, quick, sharing)
     if worst <= _TOLERANCE[weights]:
