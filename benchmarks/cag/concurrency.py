@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from tqdm import tqdm
@@ -108,7 +108,7 @@ def measure(
     rows: list[dict[str, Any]] = []
     alone: list[Answer] = []
     for speculate in args.drafts:
-        engine = opened(folder, speculate, max(args.clients))
+        engine = opened(folder, args.weights, speculate, max(args.clients))
         try:
             asyncio.run(all_answered(engine, questions[:2], 1, args.max_tokens))
             for clients in args.clients:
@@ -127,11 +127,12 @@ def measure(
     return rows
 
 
-def opened(folder: Path, speculate: bool, clients: int) -> CagEngine:
+def opened(folder: Path, weights: str, speculate: bool, clients: int) -> CagEngine:
     """An engine with all documents in one prefix."""
     settings = CagSettings(
         knowledge=folder / "knowledge",
         passages=False,
+        weights=cast(Any, weights),
         speculate=speculate,
         max_active=clients,
         reserve_tokens=256,
@@ -172,6 +173,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--drafts", type=bool, nargs="+", default=[False, True], help="'' for without, any for with"
     )
+    parser.add_argument("--weights", default=CagSettings().weights, help="as 'cag.weights'")
     parser.add_argument("--max-tokens", type=int, default=32)
     parser.add_argument("--prefixes", type=int, nargs="*", default=[512, 2048, 8000])
     parser.add_argument("--out", type=Path, help="folder for concurrency.json")
@@ -181,13 +183,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     result: dict[str, Any] = {
         "model": CagSettings().model,
         "machine": {"cores": os.cpu_count(), "threads": torch.get_num_threads()},
+        "weights": args.weights,
         "questions": len(questions),
     }
     with tempfile.TemporaryDirectory() as name:
         write(made, Path(name) / "knowledge")
         result["rows"] = measure(Path(name), questions, args)
     show(result["rows"], len(questions))
-    result["passes"] = [passes.measure(length) for length in args.prefixes]
+    result["passes"] = [passes.measure(length, args.weights) for length in args.prefixes]
     passes.show(result["passes"])
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -27,10 +27,10 @@ _STEPS = 6
 _CHUNK = 512
 
 
-def measure(length: int) -> dict[str, Any]:
-    """One row: eight requests on a prefix of `length` tokens."""
+def measure(length: int, weights: str) -> dict[str, Any]:
+    """One row: eight requests on a prefix of `length` tokens; `weights` as 'cag.weights'."""
     with torch.inference_mode():
-        loaded = _loaded()
+        loaded = _loaded(weights)
         prefix = _prefix(loaded, length)
         others = [Prefix(prefix.ids, tuple([*prefix.layers])) for _ in range(REQUESTS)]
         alone_s = _pass_s(loaded, [prefix])
@@ -47,8 +47,10 @@ def measure(length: int) -> dict[str, Any]:
 
 
 @cache
-def _loaded() -> Loaded:
-    return load(CagSettings(), default_cache_dir(), time.time(), lambda line: None)
+def _loaded(weights: str) -> Loaded:
+    return load(
+        CagSettings(weights=cast(Any, weights)), default_cache_dir(), time.time(), lambda line: None
+    )
 
 
 def _prefix(loaded: Loaded, length: int) -> Prefix:
