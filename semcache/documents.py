@@ -16,9 +16,17 @@ Progress: TypeAlias = Callable[[str], None]
 
 
 def open_documents(
-    config: Config, directory: Path, embedder: Embedder | None, progress: Progress
+    config: Config,
+    directory: Path,
+    embedder: Embedder | None,
+    progress: Progress,
+    *,
+    threads: int = 1,
 ) -> Library:
-    """The library in a data directory; nothing is read yet. Raises ConfigError, StoreError."""
+    """The library in a data directory; nothing is read yet. Raises ConfigError, StoreError.
+
+    `threads` encode at once: one where requests are answered meanwhile.
+    """
     from semcache.knowledge.opening import open_library
     from semcache.store.frozen_vectors import FrozenVectors
 
@@ -29,6 +37,7 @@ def open_documents(
         tokenizer=tokenizer_file(config, progress),
         embedder=embedder,
         freeze=FrozenVectors,
+        threads=threads,
     )
 
 

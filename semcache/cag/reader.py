@@ -77,9 +77,7 @@ class KnowledgeReader:
     def reread(self, reading: Reading, progress: Progress) -> Reading:
         """What has changed since, read anew; the same digest where nothing has."""
         if self._library is not None:
-            if not self._library.touched():
-                return reading
-            collection = self._library.update(progress)
+            collection = self._library.update(progress)  # another answerer may have been first
             if collection.digest != reading.digest:
                 return self._collected(collection, progress)
             if isinstance(reading, RetrievedReading):

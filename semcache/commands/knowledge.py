@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,7 +61,8 @@ def _opened(config: Config) -> Iterator[Library]:
     embedder = open_embedder(config, _say)
     library = None
     try:
-        library = open_documents(config, directory, embedder, _say)
+        cores = os.cpu_count() or 1
+        library = open_documents(config, directory, embedder, _say, threads=cores)
         library.use_last_folder()
         yield library
     finally:

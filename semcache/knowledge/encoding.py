@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -14,13 +15,18 @@ MAX_UNKNOWN_SHARE = 0.2
 _MOST_HALVINGS = 6
 
 
-def vectors_of(texts: Sequence[str], embedder: Embedder) -> list[Vector | None]:
+def vectors_of(texts: Sequence[str], embedder: Embedder, threads: int = 1) -> list[Vector | None]:
     """Unit vectors, or None where the encoder cannot read a text. Raises EmbeddingError.
 
     A text beyond the encoder's window has the mean of its halves' vectors: passages are measured
     by the tokens of the model that answers, and the encoder's are others.
     """
-    return _vectors_of(texts, embedder, _MOST_HALVINGS)
+    if threads == 1 or len(texts) < 2 * threads:
+        return _vectors_of(texts, embedder, _MOST_HALVINGS)
+    with ThreadPoolExecutor(threads) as pool:
+        shares = [texts[at::threads] for at in range(threads)]
+        made = list(pool.map(lambda some: _vectors_of(some, embedder, _MOST_HALVINGS), shares))
+    return [made[at % threads][at // threads] for at in range(len(texts))]
 
 
 def _vectors_of(texts: Sequence[str], embedder: Embedder, halvings: int) -> list[Vector | None]:

@@ -62,8 +62,9 @@ class Library:
         it is waited for.
         """
         with self._changing:
-            if self._state is not None and not self.touched():
-                return self._state
+            before = self._state
+            if before is not None and before.contents and not self.touched():
+                return before
             for step in _told(self._steps(progress), progress):
                 if step.problem is not None:
                     progress(f"knowledge: cannot be read: {step.problem}")

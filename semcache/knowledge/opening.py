@@ -24,11 +24,12 @@ def open_library(
     tokenizer: Path,
     embedder: Embedder | None,
     freeze: Freeze,
+    threads: int = 1,
 ) -> Library:
     """The library of a data directory; its documents are in `folder`, or were added to it.
 
     `tokenizer`: the tokenizer.json of the model that will answer; `freeze` makes vectors
-    searchable. Raises ConfigError, StoreError.
+    searchable; `threads` encode at once. Raises ConfigError, StoreError.
     """
     count = counter(tokenizer)
     making = Making(
@@ -36,6 +37,7 @@ def open_library(
         count=count,
         embedder=embedder,
         max_file_bytes=settings.max_file_bytes,
+        threads=threads,
     )
     return Library(data_dir, folder, making, freeze)
 

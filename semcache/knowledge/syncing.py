@@ -27,12 +27,16 @@ _ENCODED_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """How files become passages with vectors. `count` counts the answering model's tokens."""
+    """How files become passages with vectors. `count` counts the answering model's tokens.
+
+    `threads` encode at once.
+    """
 
     cut: Cut
     count: Count
     embedder: Embedder | None
     max_file_bytes: int
+    threads: int = 1
 
     @property
     def encoder(self) -> str:
@@ -147,6 +151,6 @@ def _encoded(catalog: Catalog, passages: Sequence[Passage], making: Making) -> I
     missing = [digest for digest in texts if digest not in there]
     for at in range(0, len(missing), _ENCODED_AT_ONCE):
         some = missing[at : at + _ENCODED_AT_ONCE]
-        vectors = vectors_of([texts[digest] for digest in some], making.embedder)
+        vectors = vectors_of([texts[one] for one in some], making.embedder, making.threads)
         catalog.add_vectors(making.encoder, dict(zip(some, vectors, strict=True)))
         yield len(passages) - len(missing) + at + len(some)

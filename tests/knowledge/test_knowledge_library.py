@@ -219,9 +219,13 @@ def test_documents_from_elsewhere_are_added_and_left_out(tmp_path: Path) -> None
 def test_an_empty_or_missing_folder_is_said(tmp_path: Path) -> None:
     with library(tmp_path) as one, pytest.raises(ConfigError, match="does not exist"):
         one.update(silent)
-    (tmp_path / "docs").mkdir()
-    with library(tmp_path) as one, pytest.raises(ConfigError, match="There is no document"):
+    write(tmp_path / "docs", hall=HALL)
+    with library(tmp_path) as one:
         one.update(silent)
+        (tmp_path / "docs" / "hall.md").unlink()
+        for _ in range(2):
+            with pytest.raises(ConfigError, match="There is no document"):
+                one.update(silent)
 
 
 def test_the_files_are_the_owners_alone(tmp_path: Path) -> None:
@@ -243,3 +247,12 @@ def test_a_text_beyond_the_encoders_window_has_the_mean_of_its_parts(tmp_path: P
     assert short is not None
     assert float(vector @ short) > 0.6
     assert chinese is None
+
+
+def test_many_threads_make_the_vectors_of_one(tmp_path: Path) -> None:
+    texts = [f"Rule {at} is about {'lamps and doors ' * at}." for at in range(25)]
+    one, four = vectors_of(texts, encoder()), vectors_of(texts, encoder(), 4)
+    for mine, theirs in zip(one, four, strict=True):
+        assert mine is not None
+        assert theirs is not None
+        assert np.allclose(mine, theirs, atol=1e-5)
