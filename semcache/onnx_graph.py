@@ -8,6 +8,7 @@ busily for a moment between two parts: what follows at once does not pay for wak
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -26,6 +27,7 @@ _DOMAINS = {TREES_DOMAIN: 3, CONTRIBUTED: 1}
 
 _IR_VERSION = 9
 _REFUSED = onnxruntime.capi.onnxruntime_pybind11_state.Fail
+_pool = threading.Event()
 
 Shapes: TypeAlias = Mapping[str, tuple[int, Sequence[int | str]]]
 """Name to element type and axes; an axis with a name may have any length."""
@@ -128,10 +130,16 @@ def size_pool(threads: int) -> None:
     """How many threads the pool has, the caller's included; the first use settles it."""
     with contextlib.suppress(_REFUSED):  # there is one already, as it was sized first
         onnxruntime.set_global_thread_pool_sizes(threads, 1)
+    _pool.set()
 
 
 def open_session(model: Path | Any) -> Any:
-    """A file or an `onnx.ModelProto`, ready to run on the thread that calls it, and on no other."""
+    """A file or an `onnx.ModelProto`, ready to run on the thread that calls it, and on no other.
+
+    Where the process has its pool already, on that: the runtime allows no session beside it then.
+    """
+    if _pool.is_set():
+        return open_part(model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
