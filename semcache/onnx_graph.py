@@ -27,7 +27,7 @@ _DOMAINS = {TREES_DOMAIN: 3, CONTRIBUTED: 1}
 
 _IR_VERSION = 9
 _REFUSED = onnxruntime.capi.onnxruntime_pybind11_state.Fail
-_pool = threading.Event()
+_own, _pool = threading.Event(), threading.Event()
 
 Shapes: TypeAlias = Mapping[str, tuple[int, Sequence[int | str]]]
 """Name to element type and axes; an axis with a name may have any length."""
@@ -118,19 +118,37 @@ class Bound:
         self._session.run_with_iobinding(self._iobinding, None)
 
 
-def open_part(model: Path | Any) -> Any:
-    """A file or an `onnx.ModelProto`, ready to run on the process's pool (`size_pool`)."""
-    options = onnxruntime.SessionOptions()
-    options.use_per_session_threads = False
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(_source(model), options, providers=["CPUExecutionProvider"])
+def own_process() -> None:
+    """Say that this process is semcache's own, so that it may have a pool (`size_pool`).
+
+    A library in somebody else's must not make one: onnxruntime then refuses every session with
+    threads of its own, theirs too.
+    """
+    _own.set()
 
 
 def size_pool(threads: int) -> None:
-    """How many threads the pool has, the caller's included; the first use settles it."""
+    """Give the process a pool of threads, the caller's included; the first use settles it."""
+    if not _own.is_set():
+        return
     with contextlib.suppress(_REFUSED):  # there is one already, as it was sized first
         onnxruntime.set_global_thread_pool_sizes(threads, 1)
     _pool.set()
+
+
+def open_part(model: Path | Any) -> Any:
+    """A file or an `onnx.ModelProto`, ready to run on the process's pool, where it has one.
+
+    Otherwise on the thread that calls it.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if _pool.is_set():
+        options.use_per_session_threads = False
+    else:
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(_source(model), options, providers=["CPUExecutionProvider"])
 
 
 def open_session(model: Path | Any) -> Any:
@@ -138,13 +156,7 @@ def open_session(model: Path | Any) -> Any:
 
     Where the process has its pool already, on that: the runtime allows no session beside it then.
     """
-    if _pool.is_set():
-        return open_part(model)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(_source(model), options, providers=["CPUExecutionProvider"])
+    return open_part(model)
 
 
 def _source(model: Path | Any) -> str | bytes:

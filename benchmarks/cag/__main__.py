@@ -33,6 +33,7 @@ from benchmarks.cag.plot import plot_first_token, plot_quality
 from semcache.cag.engine import CagEngine
 from semcache.cag.settings import CagSettings
 from semcache.chat import ChatRequest
+from semcache.onnx_graph import own_process
 
 QUESTION = "What did the inspection of the first report find, and how long did the repair take?"
 LENGTHS = (128, 621, 2000, 4000, 6000)
@@ -196,6 +197,7 @@ def measured(args: argparse.Namespace) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
+    own_process()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cag", description=__doc__)
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS[:3])
     parser.add_argument("--lengths", type=int, nargs="*", default=LENGTHS, help="tokens to read")

@@ -29,6 +29,7 @@ from benchmarks.cag.question_set import QuestionSet, make, write
 from semcache.cag.engine import CagEngine
 from semcache.cag.settings import CagSettings
 from semcache.chat import ChatRequest
+from semcache.onnx_graph import own_process
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,7 @@ def show(rows: Iterable[dict[str, Any]], questions: int) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
+    own_process()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cag.concurrency")
     parser.add_argument("--documents", type=int, default=6, help="in the one prefix")
     parser.add_argument("--questions", type=int, default=32)

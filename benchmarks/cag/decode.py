@@ -35,6 +35,7 @@ from semcache.cag.probe import choose_sharing
 from semcache.cag.quickening import quickened
 from semcache.cag.settings import CagSettings, default_cache_dir
 from semcache.cag.sharing import Sharing
+from semcache.onnx_graph import own_process
 
 KINDS = ("plain", "exact", "int8")
 OPPONENT = "llama.cpp"
@@ -44,6 +45,7 @@ INSTRUCTION = CagSettings().instruction
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
+    own_process()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cag.decode", description=__doc__)
     parser.add_argument("--threads", type=int, nargs="*", default=(2, 1))
     parser.add_argument("--prefix", type=int, default=600, help="tokens before the question")

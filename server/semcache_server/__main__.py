@@ -123,6 +123,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         config = configured(args)
         _require_keys(config.server, insecure=args.insecure)
         _log_at(config.server.log_level)
+        _own_process()
         assembled = build(config, progress=_say)
     except SemcacheError as error:
         sys.exit(f"semcache_server: {error}")
@@ -146,6 +147,12 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host.lower() == "localhost" or host.lower().endswith(".localhost")
+
+
+def _own_process() -> None:
+    from semcache.onnx_graph import own_process  # slow to import: not for --help
+
+    own_process()
 
 
 def _log_at(level: str) -> None:
