@@ -112,6 +112,7 @@ def _given_documents(
     from semcache.documents import tokenizer_file
     from semcache.grounding import Grounded, GroundingSettings
     from semcache.knowledge.opening import counter
+    from semcache.knowledge.ranking import RELEVANCE_FLOOR
 
     section = config.upstream
     settings = GroundingSettings(
@@ -119,6 +120,7 @@ def _given_documents(
         whole_tokens=section.knowledge_tokens,
         passages=section.passages,
         passage_tokens=section.passage_tokens,
+        floor=RELEVANCE_FLOOR,
     )
     given = Grounded(upstream, library, settings, counter(tokenizer_file(config, progress)))
     given.load(progress)
