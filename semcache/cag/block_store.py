@@ -78,10 +78,6 @@ class BlockStore:
             self._room.release()
         return there
 
-    def has(self, key: str) -> bool:
-        """Whether `take` would probably find it."""
-        return key in self._kept or self._folder.has(key)
-
     @property
     def bytes(self) -> int:
         """Of all blocks in memory."""
