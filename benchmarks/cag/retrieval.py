@@ -66,7 +66,7 @@ def _pairs() -> Iterator[tuple[str, str, str]]:
 
 def chinese() -> Set:
     """A shop's and an office's rules."""
-    rules = json.loads((DATA / "chinese_rules.json").read_text(encoding="utf-8"))
+    rules = json.loads((DATA / "knowledge" / "chinese_rules.json").read_text(encoding="utf-8"))
     return Set(
         "Chinese",
         {f"{name}.txt": text for name, text in rules["documents"].items()},
