@@ -94,9 +94,7 @@ class Doorkeeper:
             if hmac.compare_digest(known, digest):
                 found = tenant, bucket
         if found is None:
-            raise AuthenticationError(
-                "The key is not known here: ask who runs this server."
-            )
+            raise AuthenticationError("The key is not known here: ask who runs this server.")
         return found
 
 
