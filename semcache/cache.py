@@ -12,7 +12,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
@@ -208,14 +207,12 @@ class SemCache:
         certificate = "" if self.supervisor is None else self.supervisor.header()
         return Reply(plan, decided, collapsed, certificate, reader, flight, name)
 
-    async def put(
-        self, request: ChatRequest, completion: Completion, directives: Directives = NONE
-    ) -> Keeping:
+    async def put(self, request: ChatRequest, completion: Completion) -> Keeping:
         """Store an answer from elsewhere, durable when this returns. Raises StoreError."""
-        plan = self.plan(request, replace(directives, only_if_cached=True))
+        plan = self.plan(request, ONLY_IF_CACHED)
         if plan.admission.reason in freshness.FORBIDDEN:
             return Skip(plan.admission.reason)
-        kept = policy.keep(completion, self._clock(), self._settings, directives)
+        kept = policy.keep(completion, self._clock(), self._settings)
         if not isinstance(kept, Skip):
             kept = await self._writers.run(partial(self.layers.save, plan, completion, kept))
         return kept

@@ -13,24 +13,18 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from semcache.chat import ChatRequest
 from semcache.completion import Chunk
 from semcache.errors import UpstreamError
-from semcache.interfaces import Answerer
+from semcache.interfaces import Relayed
 from semcache.keys import Source
 
 log = logging.getLogger("semcache")
 
 DOWN_S = 10.0
 _ELSEWHERE = frozenset({408, 429, 500, 502, 503, 504, 529})
-
-
-class Relayed(Answerer, Protocol):
-    """An answerer that lists its models from elsewhere."""
-
-    async def fetch_models(self) -> list[dict[str, Any]]: ...
 
 
 @dataclass(frozen=True, slots=True)

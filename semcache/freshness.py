@@ -4,6 +4,7 @@
     admit        may a request with such a question use the cache at all?
     keep         until when may such an answer be stored?
     wishes       how old may an entry be that answers such a question in other words?
+    instead_of_an_error  which stale answer is better than none?
 
 A personal answer changes too: what holds for volatile answers holds for it, inside its user.
 """
@@ -15,7 +16,7 @@ from dataclasses import replace
 
 from semcache.chat import ChatRequest, message_text
 from semcache.directives import Directives
-from semcache.interfaces import Vector
+from semcache.interfaces import Entry, Miss, Vector
 from semcache.keys import identity
 from semcache.policy import Admission, Keep, Keeping, PolicySettings, Skip
 from semcache.volatile import LASTING, Timeliness, classify, packaged_probe
@@ -128,3 +129,22 @@ def wishes(directives: Directives, found: Timeliness, settings: PolicySettings) 
         return directives
     asked, most = directives.max_age_s, settings.volatile_ttl_s
     return replace(directives, max_age_s=most if asked is None else min(asked, most))
+
+
+_OUTAGES = frozenset({500, 502, 503, 504})
+
+
+def instead_of_an_error(
+    miss: Miss, status: int, now: float, directives: Directives, settings: PolicySettings
+) -> Entry | None:
+    """The stale answer that is better than an error with this status, or None (RFC 5861, 4)."""
+    entry = miss.stale
+    if entry is None or entry.expires_at is None or status not in _OUTAGES:
+        return None
+    soon, ttl = settings.volatile_ttl_s, settings.ttl_s
+    changes = settings.volatile != "off" and (ttl is None or ttl > soon)
+    if changes and entry.expires_at - entry.created_at <= soon:
+        return None  # yesterday's weather is no weather
+    bounds = (settings.stale_if_error_s, directives.stale_if_error_s)
+    most = min(bound for bound in bounds if bound is not None)
+    return entry if now - entry.expires_at < most else None

@@ -18,12 +18,12 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from semcache.chat import ChatRequest, Message, message_text
 from semcache.citations import Citation
 from semcache.completion import Chunk
-from semcache.interfaces import Answerer
+from semcache.interfaces import Relayed
 from semcache.keys import Source
 from semcache.retrieval import Collection, Found, Library, Passage
 
@@ -54,12 +54,6 @@ class _State:
     collection: Collection
     whole: str | None
     cited: tuple[Citation, ...]
-
-
-class Relayed(Answerer, Protocol):
-    """An answerer that lists its models from elsewhere."""
-
-    async def fetch_models(self) -> list[dict[str, Any]]: ...
 
 
 class Grounded:

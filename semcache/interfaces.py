@@ -272,3 +272,11 @@ class Answerer(Protocol):
         ...
 
     async def aclose(self) -> None: ...
+
+
+class Relayed(Answerer, Protocol):
+    """An answerer that lists its models from elsewhere."""
+
+    async def fetch_models(self) -> list[dict[str, Any]]:
+        """As they are listed there; empty where that cannot be had."""
+        ...

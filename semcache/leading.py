@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, cast
 
-from semcache import policy
+from semcache import freshness, policy
 from semcache.batches import Batches
 from semcache.checking import Checks
 from semcache.completion import Chunk, collect, replay
@@ -113,7 +113,7 @@ class Leading:
         if flight.chunks or not isinstance(miss, Miss):
             return False
         now, settings = layers.clock(), layers.settings
-        entry = policy.instead_of_an_error(miss, error.status, now, plan.directives, settings)
+        entry = freshness.instead_of_an_error(miss, error.status, now, plan.directives, settings)
         if entry is None:
             return False
         decided.outage = entry, error.status

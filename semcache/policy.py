@@ -135,25 +135,6 @@ def judge_exact(entry: Entry | None, now: float, directives: Directives) -> Hit 
     return Hit(entry, "exact", 1.0, 1.0, "exact")
 
 
-_OUTAGES = frozenset({500, 502, 503, 504})
-
-
-def instead_of_an_error(
-    miss: Miss, status: int, now: float, directives: Directives, settings: PolicySettings
-) -> Entry | None:
-    """The stale answer that is better than an error with this status, or None (RFC 5861, 4)."""
-    entry = miss.stale
-    if entry is None or entry.expires_at is None or status not in _OUTAGES:
-        return None
-    soon, ttl = settings.volatile_ttl_s, settings.ttl_s
-    changes = settings.volatile != "off" and (ttl is None or ttl > soon)
-    if changes and entry.expires_at - entry.created_at <= soon:
-        return None  # yesterday's weather is no weather
-    bounds = (settings.stale_if_error_s, directives.stale_if_error_s)
-    most = min(bound for bound in bounds if bound is not None)
-    return entry if now - entry.expires_at < most else None
-
-
 def matchable(encoded: Encoded, settings: PolicySettings) -> str | None:
     """Why a question's vector says nothing about its meaning, or None."""
     if encoded.truncated:

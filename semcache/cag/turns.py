@@ -136,7 +136,9 @@ class Turns:
             try:
                 found = iter(self._together.read([one for each in spans.values() for one in each]))
             except Exception:
-                log.warning("a pass of %d requests failed: each is read alone", len(spans))
+                log.warning(
+                    "a pass of %d requests failed: each is read alone", len(spans), exc_info=True
+                )
             else:
                 return {at: [next(found) for _ in each] for at, each in spans.items()}
         return {at: self._alone(each) for at, each in spans.items()}
