@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
 
-from semcache.interfaces import Bypass, Decision, Hit, Miss, Supervisor
+from semcache.interfaces import Bypass, Decision, Hit, Miss, Supervisor, Tier
 from semcache.reply import Plan
 from semcache.tally import Tally
 
+_HITS: Mapping[Tier, tuple[str, int]] = {
+    "exact": ("hit: exact", 1),
+    "semantic": ("hit: semantic", 1),
+}
+_SAVED = (
+    ("prompt_tokens", "saved: prompt_tokens"),
+    ("completion_tokens", "saved: completion_tokens"),
+)
 requests_log = logging.getLogger("semcache.requests")
 
 
@@ -17,10 +26,9 @@ def record(tally: Tally, supervisor: Supervisor | None, plan: Plan, decision: De
         tally.add(f"certificate: {supervisor.header().split(';')[0]}")
     match decision:
         case Hit(tier=tier) as hit:
-            tally.add(f"hit: {tier}")
+            tally.add_all((_HITS[tier], *_savings(hit)))
             if tier == "semantic":
                 tally.observe("hit", hit.similarity)
-            _count_savings(tally, hit)
         case Miss(reason=reason, nearest=nearest):
             tally.add(f"miss: {reason}")
             if nearest is not None:
@@ -31,13 +39,13 @@ def record(tally: Tally, supervisor: Supervisor | None, plan: Plan, decision: De
         requests_log.info("%s", log_line(plan, decision))
 
 
-def _count_savings(tally: Tally, hit: Hit) -> None:
+def _savings(hit: Hit) -> Iterator[tuple[str, int]]:
     """The tokens that somebody would have been paid for."""
     usage = hit.entry.completion.wire.get("usage")
     if isinstance(usage, dict):
-        for kind in ("prompt_tokens", "completion_tokens"):
+        for kind, name in _SAVED:
             if isinstance(tokens := usage.get(kind), int):
-                tally.add(f"saved: {kind}", tokens)
+                yield name, tokens
 
 
 def log_line(plan: Plan, decision: Decision) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 COSINES = (0.3, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 1.0)
@@ -24,15 +23,21 @@ class Tally:
     """Named counters that only grow."""
 
     def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, int] = {}
         self._spreads: dict[str, list[int]] = {}
         self._totals: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def add(self, name: str, by: int = 1) -> None:
+    def add(self, name: str) -> None:
         """Count one more."""
+        self.add_all(((name, 1),))
+
+    def add_all(self, counted: Iterable[tuple[str, int]]) -> None:
+        """Count several things at once."""
+        counts = self._counts
         with self._lock:
-            self._counts[name] += by
+            for name, by in counted:
+                counts[name] = counts.get(name, 0) + by
 
     def observe(self, name: str, cosine: float) -> None:
         """Put a cosine into a spread."""
