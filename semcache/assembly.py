@@ -96,6 +96,8 @@ def build(
     with ExitStack() as undo:
         directory = make_private(config.gptcache.data_dir)
         secret = read_secret(directory)
+        keys = config.server.keys
+        doorkeeper = Doorkeeper(keys, secret, time.monotonic) if keys else None
         packaged = _open_verifier(config) if verifier is None else None
         wanted = verifier is not None or packaged is not None
         embedder = open_embedder(config, progress, sketches=wanted)
@@ -139,8 +141,6 @@ def build(
         library=library,
     )
     tenants = lru_cache(maxsize=4096)(lambda key: tenant_of(secret, key))
-    keys = config.server.keys
-    doorkeeper = Doorkeeper(keys, secret, time.monotonic) if keys else None
     return Assembled(cache, config, engine, upstream, tenants, doorkeeper)
 
 

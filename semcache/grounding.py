@@ -57,7 +57,7 @@ class _State:
 
 
 class Grounded:
-    """Implements `interfaces.Answerer`. `load` before use; `aclose` closes the library too."""
+    """Implements `interfaces.Answerer`. `load` before use; `library` stays the caller's."""
 
     def __init__(
         self,
@@ -131,9 +131,8 @@ class Grounded:
                 first = False
 
     async def aclose(self) -> None:
-        """Close the other answerer and the library."""
+        """Close the other answerer."""
         await self._answerer.aclose()
-        await asyncio.to_thread(self._library.close)
 
     def _grounded(self, request: ChatRequest) -> tuple[ChatRequest, tuple[Citation, ...]]:
         state, settings = self._ready(), self._settings

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from semcache.assembly import build
 from semcache.config import Config
 from semcache.errors import AuthenticationError, ConfigError, TooManyRequests
 from semcache.server_keys import Doorkeeper, ServerKey, new_key
@@ -113,3 +115,17 @@ def test_a_section_that_means_nothing_is_refused(section: dict[str, Any]) -> Non
 def test_two_of_one_kind_are_refused(keys: list[ServerKey]) -> None:
     with pytest.raises(ConfigError, match="Two keys"):
         door(*keys)
+
+
+def test_two_keys_of_one_name_are_said_before_anything_is_loaded(tmp_path: Path) -> None:
+    key = {"name": "shop", "sha256": "a" * 64}
+    config = Config.from_mapping(
+        {
+            "storage_config": {"data_dir": str(tmp_path)},
+            "server": {"keys": [key, {**key, "sha256": "b" * 64}]},
+        }
+    )
+    said: list[str] = []
+    with pytest.raises(ConfigError, match="same name"):
+        build(config, said.append)
+    assert said == []
