@@ -14,8 +14,8 @@ from starlette.applications import Starlette
 
 from semcache import cli
 from semcache.cag.settings import CagSettings
-from semcache.config import (
-    OWN_KEYS,
+from semcache.config import OWN_KEYS
+from semcache.config_sections import (
     EncoderSection,
     PolicySection,
     ServerSection,

@@ -79,6 +79,7 @@ SPOKEN_TO = {"endpoint": {"upstream", "llm_judge"}}  # who may ask a server with
 ABOVE = frozenset(
     {
         "config",
+        "config_sections",
         "assembly",
         "client",
         "cli",

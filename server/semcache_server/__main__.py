@@ -13,7 +13,8 @@ from pathlib import Path
 import uvicorn
 
 from semcache.assembly import Assembled, build
-from semcache.config import Config, ServerSection, default_config
+from semcache.config import Config, default_config
+from semcache.config_sections import ServerSection
 from semcache.errors import ConfigError, SemcacheError
 from semcache_server.app import Serving, build_app
 from semcache_server.listening import uvicorn_config
