@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,11 @@ class Entry:
     `cost_s` is what the answer cost to make, in seconds. `hits` and `used_at` lag behind by the
     store's flush interval. What is quarantined is kept and never served. "refuted" is never stored:
     it marks a candidate whose answer somebody called wrong for the question in hand.
+
+    `sources` are the digests of the documents that fed the answer. `variant` is 0, or which of
+    several answers to one request this is. `writer` is a digest of who had it stored, None where
+    nobody else may be given it. `stale_s`: so many seconds after `expires_at` it may be served
+    while another is made; None for what the policy says. `detail` is a small JSON object.
     """
 
     key: str
@@ -41,6 +47,11 @@ class Entry:
     hits: int = 0
     used_at: float = 0.0
     state: State = ""
+    sources: tuple[str, ...] = ()
+    variant: int = 0
+    writer: str | None = None
+    stale_s: float | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

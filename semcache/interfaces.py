@@ -128,7 +128,7 @@ class Embedder(Protocol):
 class StoreStats:
     """Sizes of a store.
 
-    `bytes` counts completions, questions, vectors and sketches, not the file.
+    `bytes` counts completions, questions, vectors, sketches and the like, not the file.
     """
 
     entries: int

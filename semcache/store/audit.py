@@ -18,14 +18,15 @@ from sqlalchemy import Connection
 from semcache.sketch import Sketch
 from semcache.store import changes
 from semcache.store.new_row import Encoder
-from semcache.store.rows import scope_of
+from semcache.store.rows import misread, scope_of
 from semcache.store.vector_index import VectorIndex
 from semcache.store.writer import Transaction
 
 _BATCH = 500
 _ENTRIES = """
 SELECT e.id, e.scope, e.tenant, e.model, e.answerer, e.source_model, e.knowledge, e.context,
-       e.params, e.embedder, e.state, e.bytes, e.question, c.json, v.vector, s.sketch
+       e.params, e.embedder, e.state, e.bytes, e.question, e.sources, e.detail,
+       c.json, v.vector, s.sketch
 FROM entries e LEFT JOIN completions c ON c.id = e.id LEFT JOIN vectors v ON v.id = e.id
      LEFT JOIN sketches s ON s.id = e.id
 WHERE e.id > ? ORDER BY e.id LIMIT ?
@@ -36,6 +37,7 @@ SELECT a.id, a.question, a.embedder, a.vector, a.sketch FROM aliases a WHERE a.e
 _SIZE = """
 coalesce((SELECT length(json) FROM completions WHERE id = entries.id), 0)
 + coalesce(length(CAST(question AS BLOB)), 0)
++ coalesce(length(CAST(sources AS BLOB)), 0) + coalesce(length(CAST(detail AS BLOB)), 0)
 + coalesce((SELECT length(vector) FROM vectors WHERE id = entries.id), 0)
 + coalesce((SELECT length(sketch) FROM sketches WHERE id = entries.id), 0)
 + coalesce((SELECT sum(length(CAST(a.question AS BLOB)) + length(a.vector)
@@ -105,10 +107,11 @@ class _Look:
     def at_entry(self, row: Sequence[Any]) -> None:
         """Compare a row of `_ENTRIES` with itself, its aliases and the index."""
         entry_id, scope, columns, embedder, state = row[0], row[1], row[2:9], row[9], row[10]
-        size, question, json, blob, sketch = row[11:]
+        size, question, sources, detail, json, blob, sketch = row[11:]
         findings = self.findings
         findings.entries += 1
-        wrong = _unreadable(scope, columns, json) or _misfit(embedder, blob, self.encoder)
+        wrong = _unreadable(scope, columns, json) or misread(sources, detail)
+        wrong = wrong or _misfit(embedder, blob, self.encoder)
         if wrong is not None:
             findings.report(f"entry {entry_id}: {wrong}")
             findings.unreadable.append(entry_id)
@@ -117,7 +120,8 @@ class _Look:
             findings.sketches.append(entry_id)
             findings.missized.append(entry_id)
         found = scope if state == "" else None
-        held = _bytes(json, question, blob, sketch) + self._at_aliases(entry_id, found)
+        held = _bytes(json, question, sources, detail, blob, sketch)
+        held += self._at_aliases(entry_id, found)
         if size != held:
             findings.report(f"entry {entry_id}: counts as {size} bytes, and has {held}")
             findings.missized.append(entry_id)

@@ -17,8 +17,9 @@ _CLEARED_AT_ONCE = 1000
 
 _INSERT = """
 INSERT INTO entries (seq, key, scope, tenant, model, answerer, source_model, knowledge, context,
-    params, embedder, created_at, expires_at, used_at, hits, bytes, cost_s, question, state)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    params, embedder, created_at, expires_at, used_at, hits, bytes, cost_s, question, state,
+    sources, variant, writer, stale_s, detail)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _INSERT_ALIAS = """
 INSERT OR IGNORE INTO aliases (entry, seq, question, embedder, vector, sketch)
@@ -51,6 +52,7 @@ def put(transaction: Transaction, row: NewRow) -> int:
             *(source.answerer, source.model, source.knowledge, scope.context, scope.params),
             *(entry.embedder, entry.created_at, entry.expires_at, entry.used_at),
             *(entry.hits, row.bytes, entry.cost_s, entry.question, entry.state),
+            *(row.sources, entry.variant, entry.writer, entry.stale_s, row.detail),
         ),
     )
     new = int(inserted.lastrowid or 0)

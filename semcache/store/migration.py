@@ -60,7 +60,14 @@ _TO_2 = (
     END
     """,
 )
-_STEPS: Mapping[int, tuple[str, ...]] = {2: _TO_2}
+_TO_3 = (
+    "ALTER TABLE entries ADD COLUMN sources TEXT",
+    "ALTER TABLE entries ADD COLUMN variant INTEGER DEFAULT 0 NOT NULL",
+    "ALTER TABLE entries ADD COLUMN writer TEXT",
+    "ALTER TABLE entries ADD COLUMN stale_s FLOAT",
+    "ALTER TABLE entries ADD COLUMN detail TEXT",
+)
+_STEPS: Mapping[int, tuple[str, ...]] = {2: _TO_2, 3: _TO_3}
 OLDEST = min(_STEPS) - 1
 
 

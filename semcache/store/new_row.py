@@ -39,12 +39,15 @@ class NewRow:
     blob: bytes | None
     sketch: bytes | None
     indexed: bool
+    sources: str | None = None
+    detail: str | None = None
 
     @property
     def bytes(self) -> int:
-        """What counts against the byte limit: completion, question, vector and sketch."""
-        question = len((self.entry.question or "").encode("utf-8", "surrogatepass"))
-        return len(self.json) + question + len(self.blob or b"") + len(self.sketch or b"")
+        """What counts against the byte limit: completion, texts, vector and sketch."""
+        texts = (self.entry.question, self.sources, self.detail)
+        held = sum(len((text or "").encode("utf-8", "surrogatepass")) for text in texts)
+        return len(self.json) + held + len(self.blob or b"") + len(self.sketch or b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +73,20 @@ def new_row(
 ) -> NewRow:
     """Raises StoreError for what cannot be stored."""
     json = rows.encode_completion(entry.completion)
+    texts = rows.encode_sources(entry.sources), rows.encode_detail(entry.detail)
     used_at = max(entry.used_at, entry.created_at)
     if vector is None:
         if sketch is not None:
             raise StoreError("A sketch is stored with its vector only: give both.")
         entry = replace(entry, embedder=None, used_at=used_at)
-        return NewRow(entry, json, None, None, None, False)
+        return NewRow(entry, json, None, None, None, False, *texts)
     if entry.embedder is None:
         raise StoreError("A vector needs the fingerprint of its encoder: Entry.embedder.")
     ours = encoder is not None and entry.embedder == encoder.fingerprint
     unit, blob = encoder.encode(vector) if encoder and ours else rows.encode_vector(vector)
     entry = replace(entry, used_at=used_at)
     held = None if sketch is None else sketch.to_bytes()
-    return NewRow(entry, json, unit, blob, held, ours and not entry.state)
+    return NewRow(entry, json, unit, blob, held, ours and not entry.state, *texts)
 
 
 def new_alias(

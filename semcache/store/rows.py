@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -25,7 +25,7 @@ Row: TypeAlias = Sequence[Any]
 _SELECT = """
 SELECT e.id, e.key, e.question, e.created_at, e.expires_at, e.used_at, e.hits, e.cost_s,
        e.embedder, e.tenant, e.model, e.answerer, e.source_model, e.knowledge, e.context,
-       e.params, c.json, e.scope, e.state
+       e.params, c.json, e.scope, e.state, e.sources, e.variant, e.writer, e.stale_s, e.detail
 FROM entries e JOIN completions c ON c.id = e.id
 """
 _BY_KEY = _SELECT + "WHERE e.key = ?"
@@ -87,6 +87,10 @@ def decode(row: Row, scope: Scope | None = None) -> Entry:
         ) from error
     if not isinstance(wire, dict):
         raise StoreError(f"Entry {row[0]} holds no completion: run `check` with repair.")
+    sources, variant, writer, stale_s, detail = row[19:24]
+    wrong = misread(sources, detail)
+    if wrong is not None:
+        raise StoreError(f"Entry {row[0]}: {wrong}: run `check` with repair.")
     return Entry(
         id=row[0],
         key=row[1],
@@ -100,7 +104,30 @@ def decode(row: Row, scope: Scope | None = None) -> Entry:
         state=row[18],
         scope=scope or scope_of(row[9:16]),
         completion=Completion(wire),
+        sources=() if sources is None else tuple(orjson.loads(sources)),
+        variant=variant,
+        writer=writer,
+        stale_s=stale_s,
+        detail={} if detail is None else orjson.loads(detail),
     )
+
+
+def misread(sources: object, detail: object) -> str | None:
+    """Why these columns hold nothing that can be used, or None."""
+    if sources is not None:
+        found = _read(sources)
+        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+            return "its sources cannot be read"
+    if detail is not None and not isinstance(_read(detail), dict):
+        return "its detail cannot be read"
+    return None
+
+
+def _read(column: object) -> object:
+    try:
+        return orjson.loads(column) if isinstance(column, str | bytes) else None
+    except orjson.JSONDecodeError:
+        return None
 
 
 def scope_of(columns: Row) -> Scope:
@@ -115,6 +142,23 @@ def encode_completion(completion: Completion) -> bytes:
         return orjson.dumps(completion.wire)
     except (TypeError, orjson.JSONEncodeError) as error:
         raise StoreError(f"The completion cannot be written as JSON ({error}).") from error
+
+
+def encode_sources(sources: Sequence[str]) -> str | None:
+    """A JSON list; None for none. Raises StoreError for what JSON cannot say."""
+    return _encoded(list(sources), "sources") if sources else None
+
+
+def encode_detail(detail: Mapping[str, Any]) -> str | None:
+    """A JSON object; None for an empty one. Raises StoreError for what JSON cannot say."""
+    return _encoded(dict(detail), "detail") if detail else None
+
+
+def _encoded(value: object, name: str) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except (TypeError, orjson.JSONEncodeError) as error:
+        raise StoreError(f"The {name} cannot be written as JSON ({error}).") from error
 
 
 def encode_vector(vector: Vector) -> tuple[Vector, bytes]:

@@ -25,11 +25,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from semcache.store.limits import ORDER, Limits
 
-SCHEMA = 2
+SCHEMA = 3
 METADATA = MetaData()
 
 Table(
@@ -96,6 +97,11 @@ ENTRIES = Table(
     Column("cost_s", Float, nullable=False),
     Column("question", Text),
     Column("state", Text, nullable=False, server_default=""),  # interfaces.State
+    Column("sources", Text),  # JSON list of document digests
+    Column("variant", Integer, nullable=False, server_default=text("0")),
+    Column("writer", Text),
+    Column("stale_s", Float),
+    Column("detail", Text),  # JSON object
     sqlite_autoincrement=True,
 )
 Index("entries_by_seq", ENTRIES.c.seq)

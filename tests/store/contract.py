@@ -44,6 +44,11 @@ class StoreContract:
             cost_s=1.5,
             hits=3,
             used_at=START + 1,
+            sources=("d1", "d2"),
+            variant=2,
+            writer="digest",
+            stale_s=7.5,
+            detail={"gaps": [0.25, "ü"]},
         )
         vector = unit(np.random.default_rng(0), 1)[0]
         put = store.put(given, vector)

@@ -43,6 +43,8 @@ ROWS: dict[str, tuple[Harm, str, int]] = {
     "foreign scope": (sql("UPDATE entries SET scope = 'x' WHERE id = 3"), "digest", 1),
     "no vector": (sql("DELETE FROM vectors WHERE id = 3"), "without a vector", 1),
     "short vector": (sql("UPDATE vectors SET vector = X'00000000' WHERE id = 3"), "4 bytes", 1),
+    "sources": (sql("UPDATE entries SET sources = '[1]' WHERE id = 3"), "sources", 1),
+    "detail": (sql("UPDATE entries SET detail = '{' WHERE id = 3"), "detail", 1),
     "size": (sql("UPDATE entries SET bytes = 1 WHERE id = 3"), "counts as 1 bytes", 0),
     "totals": (sql("UPDATE totals SET entries = 7"), "totals", 0),
     "hits": (sql("UPDATE totals SET hits = 7"), "totals", 0),

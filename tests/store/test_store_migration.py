@@ -19,15 +19,24 @@ VECTORS = unit(np.random.default_rng(1), 6)
 # What the version that wrote schema_1.sql did: k0..k3 in scopes a, b of tenants x, x, y, y with
 # VECTORS[0..3]; an exact-only entry; one of another encoder; k1 replaced; k0 hit; k2 removed.
 LEFT = ["k0", "k3", "exact", "other", "k1"]
+# The one that wrote schema_2.sql: k0 with sketch 1 and VECTORS[0], hit thrice, and its alias with
+# sketch 2 and VECTORS[2]; k1 in quarantine; an exact-only entry; k2 removed.
+LEFT_2 = ["k0", "k1", "exact"]
+
+
+def written(directory: Path, schema: int) -> Path:
+    """A store that the version with this schema has left."""
+    raw = sqlite3.connect(directory / DATABASE)
+    script = Path(__file__).with_name(f"schema_{schema}.sql")
+    raw.executescript(script.read_text(encoding="utf-8"))
+    raw.execute("PRAGMA journal_mode = WAL")
+    raw.close()
+    return directory
 
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    raw = sqlite3.connect(tmp_path / DATABASE)
-    raw.executescript(Path(__file__).with_name("schema_1.sql").read_text(encoding="utf-8"))
-    raw.execute("PRAGMA journal_mode = WAL")
-    raw.close()
-    return tmp_path
+    return written(tmp_path, 1)
 
 
 def opened(directory: Path, *, sketches: bool = True) -> LocalStore:
@@ -106,6 +115,35 @@ def test_its_schema_is_that_of_a_new_store(old: Path, tmp_path: Path) -> None:
     new = tmp_path / "new"
     opened(new).close()
     assert shape(old / DATABASE) == shape(new / DATABASE)
+
+
+def test_schema_2_keeps_all_and_has_room_for_what_is_new(tmp_path: Path) -> None:
+    directory = written(tmp_path, 2)
+    with opened(directory) as store:
+        assert [kept.key for kept in store.scan()] == LEFT_2
+        assert [kept.state for kept in store.scan()] == ["", "quarantined", ""]
+        first = store.get("k0")
+        assert first is not None
+        assert (first.id, first.hits, first.completion) == (1, 3, answer("answer of k0"))
+        new = (first.sources, first.variant, first.writer, first.stale_s, first.detail)
+        assert new == ((), 0, None, None, {})
+        for vector, made, alias in ((VECTORS[0], 1, None), (VECTORS[2], 2, "alias")):
+            candidate = store.search(scope("a", "x"), vector, 1)[0]
+            assert (candidate.entry, candidate.alias) == (first, alias)
+            assert candidate.sketch == sketch(made)
+        given = entry("k9", sources=("d",), variant=1, writer="w", stale_s=2.0, detail={"a": 1})
+        kept = store.put(given, VECTORS[3])
+        assert store.check().problems == ()
+    new_one = tmp_path / "new"
+    opened(new_one).close()
+    assert shape(directory / DATABASE) == shape(new_one / DATABASE)
+    with opened(directory) as store:
+        assert store.get("k9") == kept
+        store.backup(tmp_path / "copy.db")
+    copied = sqlite3.connect(tmp_path / "copy.db")
+    query = "SELECT sources, variant, writer, stale_s, detail FROM entries WHERE key = 'k9'"
+    assert copied.execute(query).fetchone() == ('["d"]', 1, "w", 2.0, '{"a":1}')
+    copied.close()
 
 
 def test_it_is_migrated_once(old: Path) -> None:
