@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from semcache.admin_key import read_admin_key
 from semcache.cache import SemCache
 from semcache.config import Config
 from semcache.engines import grounded, open_engine, open_library, open_upstream
@@ -23,7 +24,8 @@ from semcache.interfaces import Answerer, Candidate, Embedder, Verifier
 from semcache.journal import Journal
 from semcache.keys import tenant_of
 from semcache.policy import first
-from semcache.server_keys import Doorkeeper
+from semcache.secret_file import made_once
+from semcache.server_keys import Doorkeeper, digest_of
 
 if TYPE_CHECKING:
     from semcache.cag.engine import CagEngine
@@ -52,6 +54,15 @@ class Assembled:
     upstream: Upstream | Failover | Grounded | None
     tenant_of: Callable[[str], str]
     doorkeeper: Doorkeeper | None = None
+
+    @property
+    def admin_keys(self) -> tuple[str, ...]:
+        """SHA-256 of the keys that open the admin routes: the directory's own, and configured ones.
+
+        Raises ConfigError.
+        """
+        own = read_admin_key(self.config.gptcache.data_dir)
+        return (digest_of(own), *self.config.server.admin_keys)
 
     @property
     def embedding_names(self) -> tuple[str, ...]:
@@ -164,24 +175,9 @@ def make_private(directory: Path) -> Path:
 
 
 def read_secret(directory: Path) -> bytes:
-    """The installation's secret, 32 random bytes; made on first use, mode 0600.
-
-    Written beside and linked into place: of two processes that start at once, one wins for both.
-    """
+    """The installation's secret, 32 random bytes; made on first use, mode 0600."""
     path = directory / "secret"
-    if not path.exists():
-        fresh = directory / f".secret-{secrets.token_hex(8)}"
-        with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(fresh, path)
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-    secret = path.read_bytes()
+    secret = made_once(path, lambda: secrets.token_bytes(32))
     if len(secret) < 32:
         raise ConfigError(f"{path} is damaged: remove it, and every tenant starts anew.")
     return secret

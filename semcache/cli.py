@@ -1,5 +1,5 @@
-"""The command `semcache`: prepare, check, stats, config, explain, calibrate, finetune-blocks,
-knowledge."""
+"""The command `semcache`: prepare, check, stats, config, key, dashboard, explain, calibrate,
+finetune-blocks, knowledge."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import yaml
 
 from semcache import __version__
 from semcache.assembly import build, open_embedder, open_store
-from semcache.commands import calibrate, explain, finetune_blocks, key, knowledge
+from semcache.commands import calibrate, dashboard, explain, finetune_blocks, key, knowledge
 from semcache.config import Config, default_config
 from semcache.errors import SemcacheError
 
@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
         stats,
         config,
         key.add(each),
+        dashboard.add(each),
         explain.add(each),
         calibrate.add(each),
         finetune_blocks.add(each),
@@ -57,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "stats": _stats,
         "config": _config,
         "key": lambda config: key.run(args, config),
+        "dashboard": dashboard.run,
         "explain": lambda config: explain.run(args, config),
         "calibrate": lambda config: calibrate.run(args, config),
         "finetune-blocks": lambda config: finetune_blocks.run(args, config),

@@ -95,6 +95,7 @@ class Config:
         if "upstream" in self.engines and self.upstream.base_url is None:
             raise ConfigError("'engines' names upstream: set 'upstream.base_url' too.")
         self.upstream.check()
+        self.server.check()
         if self.upstream.knowledge and self.cag.knowledge is None:
             raise ConfigError("'upstream.knowledge' needs documents: set 'cag.knowledge' too.")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from semcache import guards
+from semcache.admin_key import check_digests
 from semcache.errors import ConfigError
 from semcache.guards import DEFAULT_GUARDS
 from semcache.server_keys import ServerKey
@@ -163,4 +164,9 @@ class ServerSection:
     shutdown_grace_s: int = 30
     knowledge_poll_s: float = 2.0
     keys: tuple[ServerKey, ...] = ()
+    admin_keys: tuple[str, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
+
+    def check(self) -> None:
+        """Raises ConfigError."""
+        check_digests(self.admin_keys)

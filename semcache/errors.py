@@ -3,6 +3,7 @@
     SemcacheError                      500 internal_error
     ├── RequestError                   400 invalid_request_error    the caller can mend it
     │   ├── AuthenticationError        401 invalid_api_key
+    │   ├── Forbidden                  403 forbidden
     │   ├── ModelNotFound              404 model_not_found
     │   ├── UnknownAnswer              404 unknown_answer
     │   ├── PayloadTooLarge            413 payload_too_large
@@ -68,6 +69,13 @@ class AuthenticationError(RequestError):
 
     status = 401
     code = "invalid_api_key"
+
+
+class Forbidden(RequestError):
+    """Nobody may do this in this way."""
+
+    status = 403
+    code = "forbidden"
 
 
 class ModelNotFound(RequestError):

@@ -33,6 +33,7 @@ TREE = list(_tree(SemcacheError))
 OFFICIAL: dict[int, type[openai.APIStatusError]] = {
     400: openai.BadRequestError,
     401: openai.AuthenticationError,
+    403: openai.PermissionDeniedError,
     404: openai.NotFoundError,
     413: openai.APIStatusError,
     429: openai.RateLimitError,

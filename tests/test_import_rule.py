@@ -34,9 +34,10 @@ LAYERS: tuple[frozenset[str], ...] = (
             "per_loop",
             "sqlite_file",
             "folder",
+            "secret_file",
         }
     ),
-    frozenset({"sse", "answer_form", "server_keys", "wishes"}),
+    frozenset({"sse", "answer_form", "server_keys", "wishes", "admin_key"}),
     frozenset({"keys", "flight"}),
     frozenset(
         {

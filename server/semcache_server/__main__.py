@@ -16,6 +16,7 @@ from semcache.assembly import Assembled, build
 from semcache.config import Config, default_config
 from semcache.config_sections import ServerSection
 from semcache.errors import ConfigError, SemcacheError
+from semcache_server.admin import AdminDoor
 from semcache_server.app import Serving, build_app
 from semcache_server.listening import uvicorn_config
 
@@ -102,6 +103,7 @@ def serve(assembled: Assembled, cache_file_key: str) -> None:
         refresh_every_s=server.knowledge_poll_s,
         max_body_bytes=server.max_body_bytes,
         cache_file_key=cache_file_key,
+        admin=AdminDoor(assembled.admin_keys),
     )
     listening = uvicorn_config(
         build_app(serving),

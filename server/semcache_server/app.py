@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from semcache.cache import SemCache
 from semcache.errors import SemcacheError
+from semcache_server.admin import AdminDoor
 from semcache_server.answering import Answering, bearer_key
 from semcache_server.embeddings import Embeddings
 from semcache_server.legacy import Legacy
@@ -52,6 +53,7 @@ class Serving:
     refresh_every_s: float = 2.0
     max_body_bytes: int = 10_000_000
     cache_file_key: str = ""
+    admin: AdminDoor = field(default_factory=AdminDoor)
     clock: Callable[[], float] = field(default=time.time)
 
 

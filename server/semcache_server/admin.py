@@ -1,0 +1,44 @@
+"""Who may tend the cache: the admin's key at the door, and the routes behind it.
+
+The key comes in the `Authorization` header only. A browser adds that header for no other site, and
+no response says `Access-Control-Allow-…`: neither a foreign page nor one that rebinds its name to
+this machine gains anything. A request that says itself it comes from another site is refused before
+its key is looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from semcache.admin_key import is_known
+from semcache.errors import AuthenticationError, Forbidden, RequestError
+from semcache_server.answering import bearer_key
+from semcache_server.wire import ASGIScope, header
+
+_OWN_SITE = frozenset({"", "none", "same-origin"})
+_WRONG = (
+    "This needs the admin key, as 'Authorization: Bearer <key>': `semcache dashboard` on the "
+    "server's machine prints it."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AdminDoor:
+    """Lets the admin in. `digests`: SHA-256 of the keys that are let in, in hex."""
+
+    digests: tuple[str, ...] = ()
+
+    def check(self, scope: ASGIScope) -> None:
+        """Raise AuthenticationError for no key or another one alike, Forbidden for another site."""
+        if header(scope, b"sec-fetch-site") not in _OWN_SITE:
+            raise Forbidden("A page of another site asks for this: that is refused.")
+        try:
+            key = bearer_key(scope)
+        except RequestError:
+            key = ""
+        if not self.knows(key):
+            raise AuthenticationError(_WRONG)
+
+    def knows(self, key: str) -> bool:
+        """Whether a key is an admin's."""
+        return is_known(key, self.digests)
