@@ -131,7 +131,7 @@ class SemCache:
         decided = self.layers.recall(plan)
         if decided is None:
             return None
-        record(self.tally, self.supervisor, plan, decided.decision)
+        record(self.tally, self.supervisor, plan, decided, self._settings.prices)
         return self._reply(plan, decided)
 
     async def ask(

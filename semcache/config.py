@@ -26,6 +26,7 @@ from semcache.errors import ConfigError
 from semcache.gptcache.vocabulary import KNOWN_KEYS, GptcacheSettings, read_vocabulary
 from semcache.knowledge.settings import KnowledgeSettings
 from semcache.policy import PolicySettings
+from semcache.prices import Price, Prices, read_prices
 from semcache.sections import read_section, require_known
 
 DEFAULT_DATA_DIR = Path("semcache_data")
@@ -33,7 +34,17 @@ DEFAULT_MAX_ENTRIES = 100_000
 ENGINES = ("cag", "upstream")
 CERTIFIED_AROUND = 16
 OPENAI_URL = "https://api.openai.com/v1"
-OWN_KEYS = ("engines", "cag", "knowledge", "upstream", "policy", "trust", "store", "server")
+OWN_KEYS = (
+    "engines",
+    "cag",
+    "knowledge",
+    "upstream",
+    "policy",
+    "trust",
+    "store",
+    "server",
+    "prices",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,7 @@ class Config:
     trust: TrustSection = field(default_factory=TrustSection)
     store: StoreSection = field(default_factory=StoreSection)
     server: ServerSection = field(default_factory=ServerSection)
+    prices: Mapping[str, Price] = field(default_factory=dict)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Config:
@@ -67,6 +79,7 @@ class Config:
             trust=read_section(TrustSection, values.get("trust"), "trust"),
             store=read_section(StoreSection, values.get("store"), "store"),
             server=read_section(ServerSection, values.get("server"), "server"),
+            prices=read_prices(values.get("prices")),
         )
         config.check()
         return config
@@ -107,7 +120,10 @@ class Config:
         if self.trust.max_wrong_rate is not None:
             own |= {"guards_first": False, "around": CERTIFIED_AROUND}
         return PolicySettings(
-            threshold=self.gptcache.cosine_threshold, semantic=self.gptcache.semantic, **own
+            threshold=self.gptcache.cosine_threshold,
+            semantic=self.gptcache.semantic,
+            prices=Prices(self.prices),
+            **own,
         )
 
     def with_overrides(

@@ -14,6 +14,7 @@ from semcache.admin_key import check_digests
 from semcache.errors import ConfigError
 from semcache.guards import DEFAULT_GUARDS
 from semcache.server_keys import ServerKey
+from semcache.usage import UsageMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class PolicySection:
     retry: Literal["user", "tenant", "off"] = "user"
     retry_window_s: float = 30.0
     stale_if_error_s: float = 86_400.0
+    usage: UsageMode = "replay"
 
     def check(self) -> None:
         """Raises ConfigError."""

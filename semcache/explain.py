@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from semcache.interfaces import Bypass, Entry, Hit, Miss
 from semcache.policy import Keep
+from semcache.prices import Saved
 from semcache.reply import Reply
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
@@ -18,6 +19,8 @@ def reply_headers(reply: Reply, now: float) -> Headers:
     """The headers of a reply; `stored` is claimed only when it is already true."""
     key = reply.plan.key.exact[:32].encode()
     headers = [(b"x-semcache-key", key)]
+    if (saved := reply.decided.saved) is not None and saved.usd:
+        headers.append((b"x-semcache-saved", _saved(saved)))
     if reply.certificate:
         headers.append((b"x-semcache-certificate", reply.certificate.encode("latin-1")))
     if reply.decided.outage is not None:
@@ -56,6 +59,13 @@ def _hit_headers(hit: Hit, key: bytes, now: float) -> Headers:
     if hit.tier == "semantic":
         headers.append((b"x-semcache-similarity", b"%.4f" % hit.similarity))
     return headers
+
+
+def _saved(saved: Saved) -> bytes:
+    """RFC 8941 has three decimals, too few for the price of one answer: millionths, whole."""
+    tokens = saved.prompt_tokens + saved.completion_tokens
+    micros, ms = round(saved.usd * 1_000_000), round(saved.seconds * 1000)
+    return b"tokens=%d, usd-micros=%d, ms=%d" % (tokens, micros, ms)
 
 
 def _outage_headers(entry: Entry, status: int, key: bytes, now: float) -> Headers:

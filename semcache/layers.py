@@ -280,7 +280,7 @@ class Layers:
             return [None]
 
     def _remember(self, entry: Entry, version: int, withdrawals: int) -> Rendered:
-        rendered = Rendered(entry.completion)
+        rendered = Rendered(entry.completion, self.settings.usage)
         size = rendered.size_bytes + 1024
         self.memory.put(Remembered(entry, rendered, version, size), withdrawals)
         return rendered

@@ -23,6 +23,7 @@ from semcache.layers import Layers
 from semcache.policy import Skip
 from semcache.recording import record
 from semcache.reply import Decided, Plan
+from semcache.usage import shown
 from semcache.workers import Workers
 
 _Flights: TypeAlias = Flights[Decided]
@@ -117,7 +118,7 @@ class Leading:
         if entry is None:
             return False
         decided.outage = entry, error.status
-        for chunk in replay(entry.completion):
+        for chunk in replay(shown(entry.completion, settings.usage)):
             flight.add(chunk)
         layers.tally.add("stale-if-error")
         return True
@@ -143,6 +144,6 @@ class Leading:
 
     def settled(self, plan: Plan, decided: Decided) -> None:
         """Count a decision, and tell who checks what is served."""
-        record(self.layers.tally, self.supervisor, plan, decided.decision)
+        record(self.layers.tally, self.supervisor, plan, decided, self.layers.settings.prices)
         if self.checks is not None:
             self.checks.served(plan, decided)

@@ -33,6 +33,8 @@ from semcache.interfaces import (
     Verifier,
 )
 from semcache.judging import by_answer
+from semcache.prices import NO_PRICES, Prices
+from semcache.usage import UsageMode
 
 _FINISHED = frozenset({"stop", "tool_calls", "function_call"})
 
@@ -49,6 +51,7 @@ class PolicySettings:
     `freshness`). "user" shares those within a named user of a tenant, "tenant" also where no user
     is named. `retry`: whose repetition within `retry_window_s` of a semantic hit asks anew (see
     `retries`). `stale_if_error_s`: how stale an answer may be where no other can be made.
+    `usage`: what a stored answer says of its tokens. `prices`: what they would have cost.
     """
 
     threshold: float = 0.6
@@ -67,6 +70,8 @@ class PolicySettings:
     retry: Literal["user", "tenant", "off"] = "user"
     retry_window_s: float = 30.0
     stale_if_error_s: float = 86_400.0
+    usage: UsageMode = "replay"
+    prices: Prices = NO_PRICES
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,27 +6,29 @@ import logging
 from collections.abc import Iterator, Mapping
 
 from semcache.interfaces import Bypass, Decision, Hit, Miss, Supervisor, Tier
-from semcache.reply import Plan
+from semcache.prices import Prices, Saved, saved
+from semcache.reply import Decided, Plan
 from semcache.tally import Tally
 
 _HITS: Mapping[Tier, tuple[str, int]] = {
     "exact": ("hit: exact", 1),
     "semantic": ("hit: semantic", 1),
 }
-_SAVED = (
-    ("prompt_tokens", "saved: prompt_tokens"),
-    ("completion_tokens", "saved: completion_tokens"),
-)
 requests_log = logging.getLogger("semcache.requests")
 
 
-def record(tally: Tally, supervisor: Supervisor | None, plan: Plan, decision: Decision) -> None:
-    """Count a decision, and log it where the log asks for requests."""
+def record(
+    tally: Tally, supervisor: Supervisor | None, plan: Plan, decided: Decided, prices: Prices
+) -> None:
+    """Count a decision, and what a hit has saved; log it where the log asks for requests."""
+    decision = decided.decision
     if supervisor is not None:
         tally.add(f"certificate: {supervisor.header().split(';')[0]}")
     match decision:
         case Hit(tier=tier) as hit:
-            tally.add_all((_HITS[tier], *_savings(hit)))
+            entry = hit.entry
+            decided.saved = saved(entry.completion.wire, plan.request.model, prices, entry.cost_s)
+            tally.add_all((_HITS[tier], *_tokens(decided.saved)))
             if tier == "semantic":
                 tally.observe("hit", hit.similarity)
         case Miss(reason=reason, nearest=nearest):
@@ -39,13 +41,12 @@ def record(tally: Tally, supervisor: Supervisor | None, plan: Plan, decision: De
         requests_log.info("%s", log_line(plan, decision))
 
 
-def _savings(hit: Hit) -> Iterator[tuple[str, int]]:
+def _tokens(made: Saved) -> Iterator[tuple[str, int]]:
     """The tokens that somebody would have been paid for."""
-    usage = hit.entry.completion.wire.get("usage")
-    if isinstance(usage, dict):
-        for kind, name in _SAVED:
-            if isinstance(tokens := usage.get(kind), int):
-                yield name, tokens
+    if made.prompt_tokens:
+        yield "saved: prompt_tokens", made.prompt_tokens
+    if made.completion_tokens:
+        yield "saved: completion_tokens", made.completion_tokens
 
 
 def log_line(plan: Plan, decision: Decision) -> str:

@@ -12,6 +12,7 @@ import orjson
 
 from semcache.completion import Completion, replay
 from semcache.sse import DONE
+from semcache.usage import UsageMode, shown
 
 _EVENT = b"data: "
 _END = b"\n\n"
@@ -29,12 +30,16 @@ def fresh_id(completion: Completion, name: str = "") -> str:
 
 
 class Rendered:
-    """The bytes of one stored answer, plain and as a stream; each form is made on first use."""
+    """The bytes of one stored answer, plain and as a stream; each form is made on first use.
 
-    __slots__ = ("_body", "_events", "_usage", "completion")
+    `usage` is what they say of its tokens.
+    """
 
-    def __init__(self, completion: Completion) -> None:
+    __slots__ = ("_body", "_events", "_shown", "_usage", "completion")
+
+    def __init__(self, completion: Completion, usage: UsageMode = "replay") -> None:
         self.completion = completion
+        self._shown = shown(completion, usage)
         self._body: bytes | None = None
         self._events: tuple[bytes, ...] | None = None
         self._usage: tuple[bytes, ...] = ()
@@ -50,7 +55,7 @@ class Rendered:
 
     def _plain(self) -> bytes:
         if self._body is None:
-            self._body = _tail(self.completion.wire)
+            self._body = _tail(self._shown.wire)
         return self._body
 
     def events(self, created: int, *, include_usage: bool, name: str = "") -> list[bytes]:
@@ -64,7 +69,7 @@ class Rendered:
         return [head + tail for tail in tails] + [DONE]
 
     def _split(self) -> None:
-        chunks = [chunk.wire for chunk in replay(self.completion)]
+        chunks = [chunk.wire for chunk in replay(self._shown)]
         usage = [wire for wire in chunks if wire.get("usage") is not None and not wire["choices"]]
         spoken = chunks[: len(chunks) - len(usage)]
         self._usage = tuple(_tail(wire) + _END for wire in usage)

@@ -12,6 +12,7 @@ from semcache.flight import Flight, Reader
 from semcache.interfaces import Answerer, Decision, Encoded, Entry
 from semcache.keys import RequestKey
 from semcache.policy import Admission, Keeping
+from semcache.prices import Saved
 from semcache.render import Rendered
 from semcache.volatile import LASTING, Timeliness
 
@@ -43,7 +44,7 @@ class Decided:
     """What became of one request.
 
     `kept` is filled in when its answer has been judged, `outage` where a stale answer stands in for
-    an error: that answer, and the error's status.
+    an error: that answer, and the error's status. `saved`: what a hit has saved.
     """
 
     decision: Decision
@@ -51,6 +52,7 @@ class Decided:
     encoded: Encoded | None = None
     kept: Keeping | None = None
     outage: tuple[Entry, int] | None = None
+    saved: Saved | None = None
 
 
 @dataclass(slots=True)

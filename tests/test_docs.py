@@ -50,7 +50,7 @@ def keys() -> Iterator[str]:
     for name, section in SECTIONS.items():
         for field in dataclasses.fields(section):
             yield f"{name}.{field.name}"
-    yield "engines"
+    yield from ("engines", "prices")
 
 
 @pytest.mark.parametrize("key", sorted(set(keys())))
@@ -62,7 +62,7 @@ def test_the_reference_names_no_key_that_is_not_there() -> None:
     named = set(re.findall(r"^\| `([a-z_.]+)`", README, flags=re.M))
     commands = {"semcache"}
     assert {name for name in named if "." in name} <= set(keys()) | commands
-    assert set(OWN_KEYS) <= {"engines", *SECTIONS}
+    assert set(OWN_KEYS) <= {"engines", "prices", *SECTIONS}
 
 
 @pytest.mark.parametrize("name", [n for n in SECTIONS if n != "embedding_config"])

@@ -28,6 +28,8 @@ LAYERS: tuple[frozenset[str], ...] = (
             "completion",
             "directives",
             "sections",
+            "prices",
+            "usage",
             "tally",
             "workers",
             "batches",
