@@ -1,5 +1,4 @@
-"""The command `semcache`: prepare, check, stats, config, key, dashboard, explain, calibrate,
-finetune-blocks, knowledge."""
+"""The command `semcache`: prepare, check, stats, config, and what `commands` adds."""
 
 from __future__ import annotations
 
@@ -16,7 +15,15 @@ import yaml
 
 from semcache import __version__
 from semcache.assembly import build, open_embedder, open_store
-from semcache.commands import calibrate, dashboard, explain, finetune_blocks, key, knowledge
+from semcache.commands import (
+    calibrate,
+    dashboard,
+    explain,
+    export,
+    finetune_blocks,
+    key,
+    knowledge,
+)
 from semcache.config import Config, default_config
 from semcache.errors import SemcacheError
 
@@ -41,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
         dashboard.add(each),
         explain.add(each),
         calibrate.add(each),
+        export.add(each),
         finetune_blocks.add(each),
         *knowledge.add(each),
     ):
@@ -61,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "dashboard": dashboard.run,
         "explain": lambda config: explain.run(args, config),
         "calibrate": lambda config: calibrate.run(args, config),
+        "export": lambda config: export.run(args, config),
         "finetune-blocks": lambda config: finetune_blocks.run(args, config),
         "knowledge": lambda config: knowledge.run(args, config),
     }

@@ -51,6 +51,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "render",
             "retrieval",
             "sketch",
+            "whole",
         }
     ),
     frozenset(
@@ -90,6 +91,7 @@ ABOVE = frozenset(
         "calibrate",
         "documents",
         "engines",
+        "transfer",
         "__init__",
     }
 )

@@ -17,6 +17,7 @@ from semcache.interfaces import Candidate, CheckReport, Entry, State, StoreStats
 from semcache.keys import Scope
 from semcache.sketch import Sketch
 from semcache.store import audit, candidates, changes, rows, sizes
+from semcache.store.archive import LocalArchive
 from semcache.store.database import Database, Synchronous
 from semcache.store.follower import Follower
 from semcache.store.limits import NO_LIMITS, Limits
@@ -78,6 +79,7 @@ class LocalStore:
                 self._upkeep,
                 flush_interval_s,
             )
+            self.archive = LocalArchive(self._database, self._writer, self._encoder)
             undo.pop_all()
 
     def _follow(self, path: Path) -> Follower | None:

@@ -67,6 +67,10 @@ class NewAlias:
         question = len(self.question.encode("utf-8", "surrogatepass"))
         return question + len(self.blob) + len(self.sketch or b"")
 
+    def of(self, entry_id: int) -> NewAlias:
+        """The same question, for this entry."""
+        return replace(self, entry_id=entry_id)
+
 
 def new_row(
     entry: Entry, vector: Vector | None, sketch: Sketch | None, encoder: Encoder | None

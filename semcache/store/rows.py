@@ -22,15 +22,15 @@ from semcache.keys import Scope, Source
 log = logging.getLogger("semcache.store")
 Row: TypeAlias = Sequence[Any]
 
-_SELECT = """
+SELECT = """
 SELECT e.id, e.key, e.question, e.created_at, e.expires_at, e.used_at, e.hits, e.cost_s,
        e.embedder, e.tenant, e.model, e.answerer, e.source_model, e.knowledge, e.context,
        e.params, c.json, e.scope, e.state, e.sources, e.variant, e.writer, e.stale_s, e.detail
 FROM entries e JOIN completions c ON c.id = e.id
 """
-_BY_KEY = _SELECT + "WHERE e.key = ?"
-_BY_ID = _SELECT + "WHERE e.id IN ("
-_AFTER_ID = _SELECT + "WHERE e.id > ? ORDER BY e.id LIMIT ?"
+_BY_KEY = SELECT + "WHERE e.key = ?"
+_BY_ID = SELECT + "WHERE e.id IN ("
+_AFTER_ID = SELECT + "WHERE e.id > ? ORDER BY e.id LIMIT ?"
 
 _SCOPES = """
 SELECT tenant, model, answerer, source_model, knowledge, context, params
@@ -56,7 +56,7 @@ def by_ids(connection: sqlite3.Connection, ids: Sequence[int], scope: Scope) -> 
     digest = scope.digest()
     entries = {}
     for row in connection.execute(query, ids).fetchall():
-        entry = _decoded(row, scope) if row[17] == digest else None
+        entry = decoded(row, scope) if row[17] == digest else None
         if entry is not None:
             entries[entry.id] = entry
     return entries
@@ -74,11 +74,11 @@ def all_entries(
     last = 0
     while rows := read(_AFTER_ID, (last, batch)):
         last = rows[-1][0]
-        yield from (entry for entry in map(_decoded, rows) if entry is not None)
+        yield from (entry for entry in map(decoded, rows) if entry is not None)
 
 
 def decode(row: Row, scope: Scope | None = None) -> Entry:
-    """An Entry from the columns of `_SELECT`; `scope` where it is already known."""
+    """An Entry from the columns of `SELECT`; `scope` where it is already known."""
     try:
         wire = orjson.loads(row[16])
     except (orjson.JSONDecodeError, TypeError) as error:
@@ -174,7 +174,8 @@ def encode_vector(vector: Vector) -> tuple[Vector, bytes]:
     return given, given.tobytes()
 
 
-def _decoded(row: Row, scope: Scope | None = None) -> Entry | None:
+def decoded(row: Row, scope: Scope | None = None) -> Entry | None:
+    """`decode`, but None, with a log line, for what cannot be decoded."""
     try:
         return decode(row, scope)
     except StoreError as error:

@@ -1,0 +1,52 @@
+"""Whose entries a command is about: by a tenant's digest, by a key, or by a namespace."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+
+from semcache.config import Config
+from semcache.errors import ConfigError
+from semcache.keys import tenant_of
+from semcache.server_keys import Doorkeeper, ServerKey, digest_of
+
+
+def add_tenant(parser: argparse.ArgumentParser, what: str) -> None:
+    """The options that name a tenant."""
+    named = parser.add_mutually_exclusive_group()
+    named.add_argument("--tenant", metavar="DIGEST", help=what)
+    named.add_argument(
+        "--tenant-key-env",
+        metavar="NAME",
+        help="the same, by the environment variable with the tenant's key",
+    )
+    named.add_argument(
+        "--namespace", metavar="NAME", help="the same, by a namespace of 'server.keys'"
+    )
+
+
+def tenant_in(args: argparse.Namespace, config: Config, secret: bytes) -> str | None:
+    """The tenant that the options name, or None. Raises ConfigError, AuthenticationError."""
+    if args.namespace is not None:
+        member = ServerKey("-", digest_of("-"), args.namespace)
+        return Doorkeeper([member], secret, time.monotonic).named("-")
+    if args.tenant_key_env is not None:
+        return tenant_of_key(key_in(args.tenant_key_env), config, secret)
+    tenant: str | None = args.tenant
+    return tenant
+
+
+def key_in(name: str) -> str:
+    """The key that an environment variable holds. Raises ConfigError."""
+    key = os.environ.get(name, "")
+    if not key:
+        raise ConfigError(f"The environment variable '{name}' holds no key.")
+    return key
+
+
+def tenant_of_key(key: str, config: Config, secret: bytes) -> str:
+    """As a server with this configuration would name its owner. Raises AuthenticationError."""
+    if config.server.keys:
+        return Doorkeeper(config.server.keys, secret, time.monotonic).named(key)
+    return tenant_of(secret, key)
