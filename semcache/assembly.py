@@ -151,6 +151,7 @@ def build(
         sharing=frozenset() if engine is None else frozenset({engine.name}),
         library=library,
     )
+    cache.recording.recent.show_questions = config.server.show_questions
     tenants = lru_cache(maxsize=4096)(lambda key: tenant_of(secret, key))
     return Assembled(cache, config, engine, upstream, tenants, doorkeeper)
 

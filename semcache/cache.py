@@ -42,7 +42,7 @@ from semcache.leading import Leading
 from semcache.memory import Memory
 from semcache.planning import plan_of
 from semcache.policy import Keeping, PolicySettings, Skip
-from semcache.recording import record
+from semcache.recording import Recording
 from semcache.reply import Decided, Plan, Reply
 from semcache.retries import Retries
 from semcache.tally import Tally
@@ -82,6 +82,7 @@ class SemCache:
         self.answerers = tuple(answerers)
         self.supervisor = supervisor
         self.tally = Tally()
+        self.recording = Recording(self.tally, supervisor, clock)
         self.layers = Layers(
             store,
             embedder,
@@ -110,7 +111,7 @@ class SemCache:
             self._writers,
             self.decisions,
             self.checks,
-            self.supervisor,
+            self.recording,
         )
         self._clock = clock
         self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, _Flights] = WeakKeyDictionary()
@@ -131,7 +132,7 @@ class SemCache:
         decided = self.layers.recall(plan)
         if decided is None:
             return None
-        record(self.tally, self.supervisor, plan, decided, self._settings.prices)
+        self.recording.decided(plan, decided, self._settings.prices)
         return self._reply(plan, decided)
 
     async def ask(
@@ -186,6 +187,8 @@ class SemCache:
             if leads:
                 self._leading.begin(plan, flights, flight, known)
             decided = await reader.decision()
+            if not leads:
+                self.recording.coalesced(plan)
         except BaseException:
             reader.close()
             raise

@@ -168,6 +168,7 @@ class ServerSection:
     keys: tuple[ServerKey, ...] = ()
     admin_keys: tuple[str, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    show_questions: bool = True
 
     def check(self) -> None:
         """Raises ConfigError."""

@@ -182,20 +182,17 @@ class Layers:
         return self._judged(plan, asked, wishes, max(most, self.settings.around))
 
     def _judged(self, plan: Plan, asked: Asked, wishes: Directives, k: int) -> Hit | Miss:
-        return policy.judge_semantic(
-            asked,
-            self.neighbours(plan, asked, k),
-            self.clock(),
-            wishes,
-            self.settings,
-            self.verifier,
-            self.choose,
-        )
+        near, now = self.neighbours(plan, asked, k), self.clock()
+        with self.tally.timing("stage: judge"):
+            return policy.judge_semantic(
+                asked, near, now, wishes, self.settings, self.verifier, self.choose
+            )
 
     def neighbours(self, plan: Plan, asked: Asked, k: int) -> list[Candidate]:
         """The k nearest of the plan's scope; what was called wrong for this question is marked."""
         wrong = self.journal.refuted(asked.question)
-        found = self.store.search(plan.key.scope, asked.vector, k)
+        with self.tally.timing("stage: search"):
+            found = self.store.search(plan.key.scope, asked.vector, k)
         if not wrong:
             return found
         return [
@@ -240,7 +237,9 @@ class Layers:
         )
         version, withdrawals = self.store.version(), self.memory.withdrawals
         self.memory.forget(entry.key)
-        self._remember(self.store.put(entry, vector, sketch), version, withdrawals)
+        with self.tally.timing("stage: store"):
+            stored = self.store.put(entry, vector, sketch)
+        self._remember(stored, version, withdrawals)
         return keeping
 
     def _timeliness(self, plan: Plan, vector: Vector | None) -> Timeliness:
@@ -272,7 +271,8 @@ class Layers:
         if self.embedder is None or not questions:
             return [None] * len(questions)
         try:
-            return self.embedder.encode(questions)
+            with self.tally.timing("stage: encode"):
+                return self.embedder.encode(questions)
         except Exception:
             if len(questions) > 1:
                 return [self._encode([question])[0] for question in questions]

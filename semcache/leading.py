@@ -5,10 +5,10 @@ Those that ask the same meanwhile follow (`flight`).
 
 from __future__ import annotations
 
-import time
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 from typing import Any, TypeAlias, cast
 
 from semcache import freshness, policy
@@ -18,10 +18,10 @@ from semcache.completion import Chunk, collect, replay
 from semcache.decisions import Decisions
 from semcache.errors import AnswerError
 from semcache.flight import Flight, Flights
-from semcache.interfaces import Answerer, Bypass, Hit, Miss, Supervisor
+from semcache.interfaces import Answerer, Bypass, Hit, Miss
 from semcache.layers import Layers
 from semcache.policy import Skip
-from semcache.recording import record
+from semcache.recording import Recording
 from semcache.reply import Decided, Plan
 from semcache.usage import shown
 from semcache.workers import Workers
@@ -38,7 +38,7 @@ class Leading:
     writers: Workers
     decisions: Decisions
     checks: Checks | None
-    supervisor: Supervisor | None
+    recording: Recording
 
     def begin(
         self, plan: Plan, flights: _Flights, flight: Flight[Decided], known: Decided | None
@@ -84,27 +84,32 @@ class Leading:
         self, plan: Plan, flights: _Flights, decided: Decided, flight: Flight[Decided]
     ) -> None:
         try:
-            started = time.perf_counter()
+            started = perf_counter()
             try:
                 await self._asked(plan, flight)
             except AnswerError as error:
+                self.layers.tally.add(f"answer failed: {error.status}")
                 if not self._stands_in(plan, decided, flight, error):
                     raise
                 flight.finish()
                 return
             flight.finish()
-            await self._keep(plan, decided, flight.chunks, time.perf_counter() - started)
+            await self._keep(plan, decided, flight.chunks, perf_counter() - started)
             if self.checks is not None:
                 self.checks.missed(plan, decided, flight.chunks)
         finally:
             flights.land(plan.key.exact, flight)
 
     async def _asked(self, plan: Plan, flight: Flight[Decided]) -> None:
-        answerer = cast(Answerer, plan.answerer)
+        answerer, tally = cast(Answerer, plan.answerer), self.layers.tally
+        started = perf_counter()
         with nullcontext() if self.checks is None else self.checks.answering(answerer.name):
             async with aclosing(cast(Any, answerer.answer(plan.request))) as chunks:
                 async for chunk in chunks:
+                    if not flight.chunks:
+                        tally.took(f"first token: {answerer.name}", perf_counter() - started)
                     flight.add(chunk)
+        tally.took(f"answer: {answerer.name}", perf_counter() - started)
 
     def _stands_in(
         self, plan: Plan, decided: Decided, flight: Flight[Decided], error: AnswerError
@@ -120,7 +125,7 @@ class Leading:
         decided.outage = entry, error.status
         for chunk in replay(shown(entry.completion, settings.usage)):
             flight.add(chunk)
-        layers.tally.add("stale-if-error")
+        self.recording.stood_in(plan, entry)
         return True
 
     async def _keep(self, plan: Plan, decided: Decided, chunks: list[Chunk], cost_s: float) -> None:
@@ -144,6 +149,6 @@ class Leading:
 
     def settled(self, plan: Plan, decided: Decided) -> None:
         """Count a decision, and tell who checks what is served."""
-        record(self.layers.tally, self.supervisor, plan, decided, self.layers.settings.prices)
+        self.recording.decided(plan, decided, self.layers.settings.prices)
         if self.checks is not None:
             self.checks.served(plan, decided)

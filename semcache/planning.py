@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter
 
 from semcache import freshness, policy
 from semcache.chat import ChatRequest
@@ -30,6 +31,7 @@ def plan_of(
     Pure but for what the answerers say of themselves. Raises ModelNotFound where nobody would
     answer it.
     """
+    started = perf_counter()
     answerer = _asked(request, answerers) or via
     if answerer is None and not directives.only_if_cached:
         raise ModelNotFound(_nobody_answers(request, answerers), param="model")
@@ -46,6 +48,7 @@ def plan_of(
             request, source, extract, per_user=per_user, namespace=directives.namespace
         ),
         timeliness=found,
+        started=started,
     )
 
 

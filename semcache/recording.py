@@ -1,52 +1,152 @@
-"""What was decided of each request, as counters and as a log line without its text."""
+"""What was decided of each request: counted, kept for who watches, and a log line without its text.
+
+An exact hit is noted in a quarter of a microsecond and counted later, with its neighbours: when a
+few are together, when something else is decided, or when somebody reads.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+from typing import TypeAlias
 
-from semcache.interfaces import Bypass, Decision, Hit, Miss, Supervisor, Tier
+from semcache.interfaces import Bypass, Decision, Entry, Hit, Miss, Supervisor
+from semcache.observed import Observed
 from semcache.prices import Prices, Saved, saved
+from semcache.recent import Members, Recent
 from semcache.reply import Decided, Plan
 from semcache.tally import Tally
+from semcache.timeline import Outcome, Timeline
 
-_HITS: Mapping[Tier, tuple[str, int]] = {
-    "exact": ("hit: exact", 1),
-    "semantic": ("hit: semantic", 1),
-}
+_TOGETHER = 16  # exact hits that are counted at once: more would make one request wait
+_Noted: TypeAlias = tuple[float, float, Plan, Hit, Saved]
 requests_log = logging.getLogger("semcache.requests")
 
 
-def record(
-    tally: Tally, supervisor: Supervisor | None, plan: Plan, decided: Decided, prices: Prices
-) -> None:
-    """Count a decision, and what a hit has saved; log it where the log asks for requests."""
-    decision = decided.decision
-    if supervisor is not None:
-        tally.add(f"certificate: {supervisor.header().split(';')[0]}")
-    match decision:
-        case Hit(tier=tier) as hit:
-            entry = hit.entry
-            decided.saved = saved(entry.completion.wire, plan.request.model, prices, entry.cost_s)
-            tally.add_all((_HITS[tier], *_tokens(decided.saved)))
-            if tier == "semantic":
-                tally.observe("hit", hit.similarity)
-        case Miss(reason=reason, nearest=nearest):
-            tally.add(f"miss: {reason}")
-            if nearest is not None:
-                tally.observe("miss", nearest)
-        case Bypass(reason=reason):
-            tally.add(f"bypass: {reason}")
-    if requests_log.isEnabledFor(logging.INFO):
-        requests_log.info("%s", log_line(plan, decision))
+class Recording:
+    """Counts decisions. Thread-safe. `clock` says Unix seconds."""
 
+    def __init__(
+        self, tally: Tally, supervisor: Supervisor | None, clock: Callable[[], float]
+    ) -> None:
+        self.tally = tally
+        self.timeline = Timeline()
+        self.recent = Recent()
+        self._supervisor = supervisor
+        self._clock = clock
+        self._noted: deque[_Noted] = deque()
+        tally.before_reading = self._catch_up
 
-def _tokens(made: Saved) -> Iterator[tuple[str, int]]:
-    """The tokens that somebody would have been paid for."""
-    if made.prompt_tokens:
-        yield "saved: prompt_tokens", made.prompt_tokens
-    if made.completion_tokens:
-        yield "saved: completion_tokens", made.completion_tokens
+    def observed(self) -> Observed:
+        """A copy of all that was counted here."""
+        self._catch_up()
+        return Observed.of(self.tally, self.timeline, self.recent)
+
+    def decided(self, plan: Plan, decided: Decided, prices: Prices) -> None:
+        """Count a decision, and what a hit has saved; log it where the log asks for requests."""
+        decision = decided.decision
+        took_s, now = perf_counter() - plan.started, self._clock()
+        if self._supervisor is not None:
+            self.tally.add(f"certificate: {self._supervisor.header().split(';')[0]}")
+        match decision:
+            case Hit() as hit:
+                wire, cost_s = hit.entry.completion.wire, hit.entry.cost_s
+                decided.saved = saved(wire, plan.request.model, prices, cost_s)
+                self._noted.append((now, took_s, plan, hit, decided.saved))
+                if len(self._noted) >= _TOGETHER:
+                    self._catch_up()
+            case Miss(reason=reason, nearest=nearest):
+                self.tally.add(f"miss: {reason}")
+                self.tally.took("lookup: miss", took_s)
+                if nearest is not None:
+                    self.tally.observe("miss", nearest)
+                self._seen(now, took_s, plan, "miss", reason, nearest)
+            case Bypass(reason=reason):
+                self.tally.add(f"bypass: {reason}")
+                self._seen(now, took_s, plan, "bypass", reason)
+        if requests_log.isEnabledFor(logging.INFO):
+            requests_log.info("%s", log_line(plan, decision))
+
+    def coalesced(self, plan: Plan) -> None:
+        """Count a request that shares the answer to another."""
+        self.tally.add("coalesced")
+        took_s = perf_counter() - plan.started
+        self._seen(self._clock(), took_s, plan, "coalesced", "in flight")
+
+    def stood_in(self, plan: Plan, entry: Entry) -> None:
+        """A miss got a stale answer, as the answerer failed."""
+        self.tally.add("stale-if-error")
+        took_s, now = perf_counter() - plan.started, self._clock()
+        self.timeline.move(now, "miss", "stale")
+        members = self._members(now, took_s, plan, "stale", "stale-if-error", entry_id=entry.id)
+        self.recent.add([members])
+
+    def _seen(
+        self,
+        now: float,
+        took_s: float,
+        plan: Plan,
+        outcome: Outcome,
+        reason: str,
+        nearest: float | None = None,
+    ) -> None:
+        self._catch_up()
+        self.timeline.add(now, outcome)
+        self.recent.add([self._members(now, took_s, plan, outcome, reason, nearest)])
+
+    def _catch_up(self) -> None:
+        """Count the hits that were noted."""
+        noted = self._noted
+        exact: list[_Noted] = []
+        alike: list[_Noted] = []
+        while noted:
+            try:
+                one = noted.popleft()
+            except IndexError:  # another thread was quicker
+                break
+            (exact if one[3].tier == "exact" else alike).append(one)
+        if exact:
+            self._hits(exact, "exact", "hit")
+        if alike:
+            self._hits(alike, "semantic", "semantic")
+            for _, _, _, hit, _ in alike:
+                self.tally.observe("hit", hit.similarity)
+
+    def _hits(self, noted: list[_Noted], tier: str, outcome: Outcome) -> None:
+        together = Saved(*map(sum, zip(*(made for *_, made in noted), strict=True)))
+        self.tally.add_all(
+            [
+                (f"hit: {tier}", len(noted)),
+                ("saved: prompt_tokens", together.prompt_tokens),
+                ("saved: completion_tokens", together.completion_tokens),
+            ]
+        )
+        self.tally.took_all(f"lookup: {tier}", [took_s for _, took_s, *_ in noted])
+        self.tally.add_sum("saved: seconds", together.seconds)
+        self.tally.add_sum("saved: usd", together.usd)
+        self.timeline.add(noted[-1][0], outcome, together, len(noted))
+        members, shown = [], self.recent.shown
+        for now, took_s, plan, hit, _ in noted:  # in place: a call for each costs as much again
+            key, id_ = plan.key, hit.entry.id
+            scope, told = key.scope, (outcome, hit.reason, tier, hit.similarity, 1e3 * took_s, id_)
+            members.append((now, scope.tenant, *told, scope.source.answerer, shown(key.question)))
+        self.recent.add(members)
+
+    def _members(
+        self,
+        now: float,
+        took_s: float,
+        plan: Plan,
+        outcome: Outcome,
+        reason: str,
+        similarity: float | None = None,
+        entry_id: int = 0,
+    ) -> Members:
+        scope, question = plan.key.scope, self.recent.shown(plan.key.question)
+        told = (outcome, reason, "", similarity, 1e3 * took_s, entry_id)
+        return now, scope.tenant, *told, scope.source.answerer, question
 
 
 def log_line(plan: Plan, decision: Decision) -> str:

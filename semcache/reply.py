@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from time import perf_counter
 
 from semcache.chat import ChatRequest
 from semcache.completion import Chunk, Completion, collect
@@ -19,7 +20,10 @@ from semcache.volatile import LASTING, Timeliness
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A request, where it belongs, and who would answer it."""
+    """A request, where it belongs, and who would answer it.
+
+    `started` is when it was planned, in seconds of `time.perf_counter`.
+    """
 
     request: ChatRequest
     directives: Directives
@@ -27,6 +31,7 @@ class Plan:
     answerer: Answerer | None
     key: RequestKey
     timeliness: Timeliness = LASTING
+    started: float = field(default_factory=perf_counter, compare=False)
 
     @property
     def shareable(self) -> bool:

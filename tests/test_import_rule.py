@@ -31,6 +31,8 @@ LAYERS: tuple[frozenset[str], ...] = (
             "prices",
             "usage",
             "tally",
+            "timeline",
+            "recent",
             "workers",
             "batches",
             "per_loop",
@@ -39,7 +41,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "secret_file",
         }
     ),
-    frozenset({"sse", "answer_form", "server_keys", "wishes", "admin_key"}),
+    frozenset({"sse", "answer_form", "server_keys", "wishes", "admin_key", "observed"}),
     frozenset({"keys", "flight"}),
     frozenset(
         {
