@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from semcache.admin_key import read_admin_key
 from semcache.cache import SemCache
 from semcache.config import Config
+from semcache.doors import open_door
 from semcache.engines import grounded, open_engine, open_library, open_upstream
 from semcache.errors import ConfigError
 from semcache.gptcache.functions import choose_of, extract_of
@@ -107,8 +108,9 @@ def build(
     with ExitStack() as undo:
         directory = make_private(config.gptcache.data_dir)
         secret = read_secret(directory)
-        keys = config.server.keys
-        doorkeeper = Doorkeeper(keys, secret, time.monotonic) if keys else None
+        doorkeeper = open_door(config, directory, secret)
+        if doorkeeper is not None:
+            undo.callback(doorkeeper.close)
         packaged = _open_verifier(config) if verifier is None else None
         wanted = verifier is not None or packaged is not None
         embedder = open_embedder(config, progress, sketches=wanted)
@@ -150,6 +152,7 @@ def build(
         threads=config.store.threads,
         sharing=frozenset() if engine is None else frozenset({engine.name}),
         library=library,
+        closing=() if doorkeeper is None else (doorkeeper.close,),
     )
     cache.recording.recent.show_questions = config.server.show_questions
     tenants = lru_cache(maxsize=4096)(lambda key: tenant_of(secret, key))

@@ -73,12 +73,14 @@ class SemCache:
         clock: Callable[[], float] = time.time,
         sharing: frozenset[str] = frozenset(),
         library: Library | None = None,
+        closing: Sequence[Callable[[], None]] = (),
     ) -> None:
         """`sharing`: names of answerers that compute on this machine, see `Checks`.
 
-        `library`: what they answer from; it is closed after them.
+        `library`: what they answer from; it is closed after them. `closing` is called in the end.
         """
         self._library = library
+        self._closing = closing
         self.answerers = tuple(answerers)
         self.supervisor = supervisor
         self.tally = Tally()
@@ -265,3 +267,5 @@ class SemCache:
         self.layers.journal.close()
         if self.layers.embedder is not None:
             self.layers.embedder.close()
+        for close in self._closing:
+            close()

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from semcache.caller import Caller
 from semcache.errors import RequestError
 
 Kind = Literal["chat", "completion"]
@@ -29,7 +30,7 @@ MAX_MODEL_NAME = 256
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One question to a model, from one tenant.
+    """One question to a model, from one tenant: the `caller`'s, where there is one.
 
     `messages` is empty only for a legacy completion whose prompt is not a single text (a batch of
     prompts, or token ids): that one is kept in `options["prompt"]` and is never fuzzy.
@@ -43,9 +44,12 @@ class ChatRequest:
     options: Mapping[str, Any]
     stream: bool = False
     stream_options: Mapping[str, Any] | None = None
+    caller: Caller | None = field(default=None, compare=False, repr=False)
 
     @classmethod
-    def from_wire(cls, body: object, *, tenant: str, kind: Kind = "chat") -> ChatRequest:
+    def from_wire(
+        cls, body: object, *, tenant: str, kind: Kind = "chat", caller: Caller | None = None
+    ) -> ChatRequest:
         """Parse a decoded JSON body. Raises RequestError, naming the field."""
         if not isinstance(body, dict):
             raise RequestError("The request body must be a JSON object.")
@@ -71,6 +75,7 @@ class ChatRequest:
             options=options,
             stream=bool(body.get("stream")),
             stream_options=body.get("stream_options"),
+            caller=caller,
         )
 
     def to_wire(self) -> dict[str, Any]:

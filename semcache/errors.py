@@ -8,6 +8,7 @@
     │   ├── UnknownAnswer              404 unknown_answer
     │   ├── PayloadTooLarge            413 payload_too_large
     │   ├── TooManyRequests            429 rate_limit_exceeded
+    │   │   └── QuotaExceeded          429 insufficient_quota
     │   └── ContextLengthExceeded      400 context_length_exceeded
     ├── ConfigError                    500 invalid_config           the operator can mend it
     │   ├── KnowledgeTooLarge          500 knowledge_too_large
@@ -101,6 +102,13 @@ class TooManyRequests(RequestError):
     def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class QuotaExceeded(TooManyRequests):
+    """The key has spent what it may; it has something again after `retry_after_s` seconds."""
+
+    code = "insufficient_quota"
+    type = "insufficient_quota"
 
 
 class PayloadTooLarge(RequestError):

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, cast
 
 from semcache import freshness, policy
 from semcache.batches import Batches
+from semcache.caller import paying
 from semcache.checking import Checks
 from semcache.completion import Chunk, collect, replay
 from semcache.decisions import Decisions
@@ -102,8 +103,9 @@ class Leading:
 
     async def _asked(self, plan: Plan, flight: Flight[Decided]) -> None:
         answerer, tally = cast(Answerer, plan.answerer), self.layers.tally
+        paid = paying(plan.request.caller, plan.request.model, flight.chunks)
         started = perf_counter()
-        with nullcontext() if self.checks is None else self.checks.answering(answerer.name):
+        with paid, nullcontext() if self.checks is None else self.checks.answering(answerer.name):
             async with aclosing(cast(Any, answerer.answer(plan.request))) as chunks:
                 async for chunk in chunks:
                     if not flight.chunks:

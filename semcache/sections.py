@@ -88,6 +88,9 @@ def _match(hint: Any, value: object, path: str) -> tuple[bool, Any]:
         return isinstance(value, str), Path(str(value)).expanduser()
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool), value
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        fits = isinstance(value, Mapping)
+        return fits, read_section(hint, value, path) if fits else None
     if isinstance(hint, type):
         return isinstance(value, hint), value
     return typing.get_origin(hint) in (dict, Mapping) and isinstance(value, dict), value

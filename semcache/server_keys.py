@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from semcache.caller import Caller
 from semcache.errors import AuthenticationError, ConfigError, TooManyRequests
+from semcache.quotas import Ledger, Quota
 
 _PREFIX = "sk-semcache-"
 _DIGITS = frozenset("0123456789abcdef")
@@ -25,13 +27,14 @@ class ServerKey:
 
     Keys with the same `namespace` share a cache, and nobody else does; without one a key is a
     tenant of its own, under its `name`: give a new key the old name, and it has the old cache.
-    `requests_per_minute`: None for no bound. Raises ConfigError.
+    `requests_per_minute`: None for no bound. `quota`: by the day and month. Raises ConfigError.
     """
 
     name: str
     sha256: str
     namespace: str | None = None
     requests_per_minute: int | None = None
+    quota: Quota | None = None
 
     def __post_init__(self) -> None:
         if not self.name or self.namespace == "":
@@ -60,39 +63,69 @@ class Doorkeeper:
     """Lets keys in. Thread-safe; `clock` is monotonic, in seconds."""
 
     def __init__(
-        self, keys: Sequence[ServerKey], secret: bytes, clock: Callable[[], float]
+        self,
+        keys: Sequence[ServerKey],
+        secret: bytes,
+        clock: Callable[[], float],
+        ledger: Ledger | None = None,
     ) -> None:
-        """`secret` is the installation's: tenants cannot be told from names. Raises ConfigError."""
+        """`secret` is the installation's: tenants cannot be told from names. Raises ConfigError.
+
+        `ledger` has the accounts of keys with a quota, and is closed with this.
+        """
+        self._ledger = ledger
         for what in ("name", "sha256"):
             values = [getattr(key, what) for key in keys]
             if len(set(values)) < len(values):
                 raise ConfigError(f"Two keys in 'server.keys' have the same {what}.")
-        self._entries = [(key.sha256, _tenant(key, secret), _bucket(key, clock)) for key in keys]
+        self._entries = [
+            (key.sha256, _caller(key, secret, ledger), _bucket(key, clock)) for key in keys
+        ]
 
     def tenant_of(self, key: str) -> str:
         """The tenant of a bearer key, who has asked once more.
 
         Raises AuthenticationError, TooManyRequests.
         """
-        tenant, bucket = self._entry(key)
-        if bucket is not None:
-            bucket.take()
-        return tenant
+        return self._let_in(key).tenant
+
+    def caller_of(self, key: str) -> Caller:
+        """Who a bearer key is, whose question may cost something.
+
+        Raises AuthenticationError, TooManyRequests, QuotaExceeded.
+        """
+        caller = self._let_in(key)
+        account = caller.account
+        if account is not None and account.counts_hits:
+            account.require()
+            account.spend("", {})
+        return caller
 
     def named(self, key: str) -> str:
         """The tenant of a bearer key, not counted. Raises AuthenticationError."""
-        return self._entry(key)[0]
+        return self._entry(key)[0].tenant
 
-    def _entry(self, key: str) -> tuple[str, _Bucket | None]:
+    def close(self) -> None:
+        """Write down what was spent."""
+        if self._ledger is not None:
+            self._ledger.close()
+
+    def _let_in(self, key: str) -> Caller:
+        caller, bucket = self._entry(key)
+        if bucket is not None:
+            bucket.take()
+        return caller
+
+    def _entry(self, key: str) -> tuple[Caller, _Bucket | None]:
         if not key:
             raise AuthenticationError(
                 "This server needs a key: send it as 'Authorization: Bearer <key>'."
             )
         digest = digest_of(key)
         found = None
-        for known, tenant, bucket in self._entries:
+        for known, caller, bucket in self._entries:
             if hmac.compare_digest(known, digest):
-                found = tenant, bucket
+                found = caller, bucket
         if found is None:
             raise AuthenticationError("The key is not known here: ask who runs this server.")
         return found
@@ -128,6 +161,13 @@ def _bucket(key: ServerKey, clock: Callable[[], float]) -> _Bucket | None:
     return None if bound is None else _Bucket(bound, clock)
 
 
-def _tenant(key: ServerKey, secret: bytes) -> str:
+def _caller(key: ServerKey, secret: bytes, ledger: Ledger | None) -> Caller:
     kind, name = ("name", key.name) if key.namespace is None else ("namespace", key.namespace)
+    paying = None
+    if ledger is not None and key.quota is not None:
+        paying = ledger.account(_digest(secret, "account", key.name), key.quota)
+    return Caller(_digest(secret, kind, name), paying)
+
+
+def _digest(secret: bytes, kind: str, name: str) -> str:
     return hmac.new(secret, f"{kind}:{name}".encode(), "blake2b").hexdigest()[:32]

@@ -37,11 +37,13 @@ LAYERS: tuple[frozenset[str], ...] = (
             "batches",
             "per_loop",
             "sqlite_file",
+            "caller",
             "folder",
             "secret_file",
         }
     ),
-    frozenset({"sse", "answer_form", "server_keys", "wishes", "admin_key", "observed"}),
+    frozenset({"sse", "answer_form", "server_keys", "wishes", "admin_key", "observed"})
+    | frozenset({"quotas"}),
     frozenset({"keys", "flight"}),
     frozenset(
         {
@@ -92,6 +94,7 @@ ABOVE = frozenset(
         "commands",
         "calibrate",
         "documents",
+        "doors",
         "engines",
         "transfer",
         "__init__",

@@ -96,6 +96,7 @@ def serve(assembled: Assembled, cache_file_key: str) -> None:
     serving = Serving(
         cache=assembled.cache,
         tenant_of=assembled.tenant_of if door is None else door.tenant_of,
+        caller_of=None if door is None else door.caller_of,
         model=assembled.default_model,
         embedding_names=assembled.embedding_names,
         more_models=() if upstream is None else (upstream.fetch_models,),

@@ -8,15 +8,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
 from semcache.cache import SemCache
+from semcache.caller import Account, Caller
 from semcache.chat import ChatRequest, Kind
 from semcache.completion import Chunk, without_usage
 from semcache.errors import AnswerError, NotCached, RequestError, SemcacheError
 from semcache.explain import reply_headers
+from semcache.render import Rendered
 from semcache.reply import Plan, Reply
 from semcache.sse import DONE
 from semcache.sse import encode as encode_event
@@ -46,11 +48,11 @@ log = logging.getLogger("semcache.server")
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """The ASGI application of one kind of request. `tenant_of` authenticates a bearer key."""
+    """The ASGI application of one kind of request. `caller_of` authenticates a bearer key."""
 
     cache: SemCache
     kind: Kind
-    tenant_of: Callable[[str], str]
+    caller_of: Callable[[str], Caller]
     max_body_bytes: int
     clock: Callable[[], float]
 
@@ -87,9 +89,14 @@ class Answering:
 
     def _plan(self, scope: ASGIScope, body: bytes) -> Plan:
         asked, wishes = taken_from_body(parse_json(body))
-        tenant = self.tenant_of(bearer_key(scope))
-        request = ChatRequest.from_wire(asked, tenant=tenant, kind=self.kind)
-        return self.cache.plan(request, joined(directives_of(scope), wishes))
+        caller = self.caller_of(bearer_key(scope))
+        request = ChatRequest.from_wire(
+            asked, tenant=caller.tenant, kind=self.kind, caller=caller
+        )
+        directives = joined(directives_of(scope), wishes)
+        if caller.account is not None and caller.account.exhausted:
+            directives = replace(directives, only_if_cached=True)
+        return self.cache.plan(request, directives)
 
     async def _fly(self, plan: Plan, receive: Receive, send: Send) -> None:
         work = asyncio.ensure_future(self._relay(plan, send))
@@ -111,6 +118,7 @@ class Answering:
             if reply.rendered is not None:
                 await self._send_hit(reply, send)
             elif plan.directives.only_if_cached:
+                _require_quota(plan)
                 await respond_error(send, NotCached(), reply_headers(reply, self.clock()))
             elif plan.request.stream:
                 await self._send_stream(reply, send)
@@ -130,10 +138,13 @@ class Answering:
         rendered = reply.rendered
         if rendered is None:
             raise RuntimeError("a hit without an answer")
-        if not reply.plan.request.stream:
+        request = reply.plan.request
+        if request.caller is not None and request.caller.account is not None:
+            _charge(request.caller.account, rendered)
+        if not request.stream:
             body = rendered.body(int(now), reply.decision_id)
             return body, whole_headers(body, [JSON, *headers])
-        usage = reply.plan.request.include_usage
+        usage = request.include_usage
         body = b"".join(rendered.events(int(now), include_usage=usage, name=reply.decision_id))
         return body, whole_headers(body, [EVENT_STREAM, *headers])
 
@@ -162,6 +173,20 @@ class Answering:
             broken = AnswerError("The answer broke off; ask again.")
             ending = b"data: " + orjson.dumps(broken.to_wire()) + b"\n\n"
         await send({"type": "http.response.body", "body": ending})
+
+
+def _require_quota(plan: Plan) -> None:
+    """The reason why nobody was asked, where it is that the caller cannot pay for it."""
+    caller = plan.request.caller
+    if caller is not None and caller.account is not None:
+        caller.account.require()
+
+
+def _charge(account: Account, rendered: Rendered) -> None:
+    """Take a hit off, where hits are not free."""
+    if account.counts_hits:
+        wire = rendered.completion.wire
+        account.spend(str(wire.get("model")), wire.get("usage") or {}, requests=0)
 
 
 async def _shown(chunks: AsyncIterator[Chunk], include_usage: bool) -> AsyncIterator[Chunk]:

@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from semcache.cache import SemCache
+from semcache.caller import Caller
 from semcache.errors import SemcacheError
 from semcache_server.admin import AdminDoor
 from semcache_server.answering import Answering, bearer_key
@@ -40,7 +41,8 @@ ListModels = Callable[[], Awaitable[list[dict[str, Any]]]]
 class Serving:
     """What the application serves. Times in seconds, sizes in bytes.
 
-    `tenant_of` authenticates a bearer key. `more_models` asks the upstreams for theirs. `refresh`
+    `tenant_of` authenticates a bearer key, and so does `caller_of` where more is known of its owner
+    than the tenant. `more_models` asks the upstreams for theirs. `refresh`
     looks at the knowledge folder and brings cache and engine up to date with it.
     """
 
@@ -55,6 +57,7 @@ class Serving:
     cache_file_key: str = ""
     admin: AdminDoor = field(default_factory=AdminDoor)
     clock: Callable[[], float] = field(default=time.time)
+    caller_of: Callable[[str], Caller] | None = None
 
 
 class Readiness:
@@ -131,7 +134,7 @@ def _answering(serving: Serving, kind: Any) -> Answering:
     return Answering(
         cache=serving.cache,
         kind=kind,
-        tenant_of=serving.tenant_of,
+        caller_of=serving.caller_of or (lambda key: Caller(serving.tenant_of(key))),
         max_body_bytes=serving.max_body_bytes,
         clock=serving.clock,
     )

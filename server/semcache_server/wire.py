@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from semcache.directives import NONE, Directives
-from semcache.errors import PayloadTooLarge, RequestError, SemcacheError, UpstreamError
+from semcache.errors import PayloadTooLarge, QuotaExceeded, RequestError, SemcacheError, UpstreamError
 from semcache.wishes import HEADERS, of_headers
 
 ASGIScope: TypeAlias = MutableMapping[str, Any]
@@ -119,6 +119,8 @@ async def respond_error(send: Send, error: SemcacheError, headers: Headers | Non
     retry_after = getattr(error, "retry_after_s", None)
     if retry_after is not None:
         extra.append((b"retry-after", b"%d" % retry_after))
+    if isinstance(error, QuotaExceeded):  # the official clients would try again at once
+        extra.append((b"x-should-retry", b"false"))
     await respond_json(send, error.to_wire(), error.status, extra)
 
 

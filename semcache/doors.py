@@ -1,0 +1,41 @@
+"""From the configuration to who is let in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from semcache.config import Config
+from semcache.errors import ConfigError
+from semcache.prices import Prices, saved
+from semcache.quotas import Cost, Ledger
+from semcache.server_keys import Doorkeeper
+
+
+def open_door(config: Config, directory: Path, secret: bytes) -> Doorkeeper | None:
+    """Who knows the server's keys, where there are some. Raises ConfigError, StoreError."""
+    keys = config.server.keys
+    if not keys:
+        return None
+    ledger = None
+    quotas = [key.quota for key in keys if key.quota is not None]
+    prices = config.policy_settings().prices
+    if any(quota.usd_per_month is not None for quota in quotas) and not prices:
+        raise ConfigError("A quota's 'usd_per_month' needs 'prices': say what the models cost.")
+    if quotas:
+        ledger = Ledger(directory / "quotas.db", time.time, cost=_cost(prices))
+    try:
+        return Doorkeeper(keys, secret, time.monotonic, ledger)
+    except ConfigError:
+        if ledger is not None:
+            ledger.close()
+        raise
+
+
+def _cost(prices: Prices) -> Cost:
+    def cost(model: str, usage: Mapping[str, Any]) -> float:
+        return saved({"model": model, "usage": usage}, model, prices).usd
+
+    return cost
