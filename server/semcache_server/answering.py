@@ -90,9 +90,7 @@ class Answering:
     def _plan(self, scope: ASGIScope, body: bytes) -> Plan:
         asked, wishes = taken_from_body(parse_json(body))
         caller = self.caller_of(bearer_key(scope))
-        request = ChatRequest.from_wire(
-            asked, tenant=caller.tenant, kind=self.kind, caller=caller
-        )
+        request = ChatRequest.from_wire(asked, tenant=caller.tenant, kind=self.kind, caller=caller)
         directives = joined(directives_of(scope), wishes)
         if caller.account is not None and caller.account.exhausted:
             directives = replace(directives, only_if_cached=True)

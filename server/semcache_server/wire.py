@@ -11,7 +11,13 @@ from typing import Any, TypeAlias
 import orjson
 
 from semcache.directives import NONE, Directives
-from semcache.errors import PayloadTooLarge, QuotaExceeded, RequestError, SemcacheError, UpstreamError
+from semcache.errors import (
+    PayloadTooLarge,
+    QuotaExceeded,
+    RequestError,
+    SemcacheError,
+    UpstreamError,
+)
 from semcache.wishes import HEADERS, of_headers
 
 ASGIScope: TypeAlias = MutableMapping[str, Any]
