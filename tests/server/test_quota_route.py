@@ -1,4 +1,4 @@
-"""A key with a quota over HTTP: what is made is paid for, what is cached may be free, then a 429."""
+"""A key with a quota over HTTP: what is made is paid for, what is cached may be free, then 429."""
 
 from __future__ import annotations
 
