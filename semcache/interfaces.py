@@ -35,6 +35,8 @@ from semcache.retrieval import Found as Found
 from semcache.retrieval import Library as Library
 from semcache.retrieval import Passage as Passage
 from semcache.retrieval import Retriever as Retriever
+from semcache.selection import Holding as Holding
+from semcache.selection import Selection as Selection
 from semcache.sketch import Sketch
 
 # ------------------------------------------------------------------------------- what is decided
@@ -220,6 +222,14 @@ class Store(Protocol):
 
     def scan(self, batch: int = 1000) -> Iterator[Entry]:
         """All entries by ascending id, read in batches."""
+        ...
+
+    def select(self, wanted: Selection, before: int | None, most: int) -> list[Entry]:
+        """Entries that are meant, by descending id, those below `before`, `most` at most."""
+        ...
+
+    def holdings(self, most: int) -> list[Holding]:
+        """How much each tenant has stored of each model's answers, the most entries first."""
         ...
 
     def version(self) -> int:

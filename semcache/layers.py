@@ -234,6 +234,7 @@ class Layers:
             embedder=self.embedder.fingerprint if self.embedder and vector is not None else None,
             cost_s=cost_s,
             used_at=now,
+            detail={"namespace": name} if (name := plan.directives.namespace) else {},
         )
         version, withdrawals = self.store.version(), self.memory.withdrawals
         self.memory.forget(entry.key)

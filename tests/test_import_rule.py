@@ -54,6 +54,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "lexical",
             "render",
             "retrieval",
+            "selection",
             "sketch",
             "whole",
         }
@@ -63,7 +64,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"reply", "freshness"}),
     frozenset({"explain", "layers", "feedback", "explanation", "planning", "recording"}),
-    frozenset({"answer_learning", "checking"}),
+    frozenset({"answer_learning", "checking", "administering"}),
     frozenset({"leading"}),
     frozenset({"cache"}),
 )

@@ -15,8 +15,9 @@ from sqlalchemy import Connection
 from semcache.errors import ConfigError, StoreError
 from semcache.interfaces import Candidate, CheckReport, Entry, State, StoreStats, Vector
 from semcache.keys import Scope
+from semcache.selection import Holding, Selection
 from semcache.sketch import Sketch
-from semcache.store import audit, candidates, changes, rows, sizes
+from semcache.store import audit, candidates, changes, rows, selecting, sizes
 from semcache.store.archive import LocalArchive
 from semcache.store.database import Database, Synchronous
 from semcache.store.follower import Follower
@@ -137,6 +138,16 @@ class LocalStore:
                 return connection.execute(query, bound).fetchall()
 
         return rows.all_entries(read, batch)
+
+    def select(self, wanted: Selection, before: int | None, most: int) -> list[Entry]:
+        """Entries that are meant, by descending id, those below `before`, `most` at most."""
+        with self._database.looking_up() as connection:
+            return selecting.select(connection, wanted, before, most)
+
+    def holdings(self, most: int) -> list[Holding]:
+        """How much each tenant has stored of each model's answers, the most entries first."""
+        with self._database.looking_up() as connection:
+            return selecting.holdings(connection, most)
 
     def version(self) -> int:
         """How many write transactions other processes (and other LocalStores) have committed.

@@ -9,11 +9,18 @@ its key is looked at.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.routing import Route
 
 from semcache.admin_key import is_known
 from semcache.errors import AuthenticationError, Forbidden, RequestError
+from semcache_server.admin_entries import AdminEntries
 from semcache_server.answering import bearer_key
 from semcache_server.wire import ASGIScope, header
+
+if TYPE_CHECKING:
+    from semcache_server.app import Serving
 
 _OWN_SITE = frozenset({"", "none", "same-origin"})
 _WRONG = (
@@ -42,3 +49,9 @@ class AdminDoor:
     def knows(self, key: str) -> bool:
         """Whether a key is an admin's."""
         return is_known(key, self.digests)
+
+
+def admin_routes(serving: Serving, door: AdminDoor) -> list[Route]:
+    """What only the admin may do; each handler asks at the door first."""
+    entries = AdminEntries(serving.cache, door.check, serving.max_body_bytes)
+    return entries.routes()

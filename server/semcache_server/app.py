@@ -23,7 +23,7 @@ from starlette.routing import Route
 from semcache.cache import SemCache
 from semcache.caller import Caller
 from semcache.errors import SemcacheError
-from semcache_server.admin import AdminDoor
+from semcache_server.admin import AdminDoor, admin_routes
 from semcache_server.answering import Answering, bearer_key
 from semcache_server.embeddings import Embeddings
 from semcache_server.legacy import Legacy
@@ -117,6 +117,7 @@ def _other_routes(serving: Serving, readiness: Readiness) -> list[Route]:
         Route("/get", legacy.get, methods=["POST"]),
         Route("/flush", legacy.flush, methods=["POST"]),
         Route("/cache_file", legacy.cache_file, methods=["GET"]),
+        *admin_routes(serving, serving.admin),
     ]
     embedder = serving.cache.layers.embedder
     if embedder is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from semcache.completion import Completion
 from semcache.errors import StoreError
 from semcache.interfaces import Candidate, CheckReport, Entry, State, StoreStats, Vector
 from semcache.keys import Scope
+from semcache.selection import Holding, Selection
 from semcache.sketch import Sketch
 
 
@@ -140,6 +142,15 @@ class MemoryStore:
         with self._lock:
             entries = sorted(self._entries.values(), key=lambda entry: entry.id)
         return iter(entries)
+
+    def select(self, wanted: Selection, before: int | None, most: int) -> list[Entry]:
+        last = float("inf") if before is None else before
+        meant = [entry for entry in self.scan() if entry.id < last and wanted.holds(entry)]
+        return meant[::-1][:most]
+
+    def holdings(self, most: int) -> list[Holding]:
+        counted = Counter((entry.scope.tenant, entry.scope.model) for entry in self.scan())
+        return [Holding(*whose, count, 0) for whose, count in counted.most_common(most)]
 
     def version(self) -> int:
         return 0
