@@ -85,6 +85,7 @@ class SemCache:
         self.supervisor = supervisor
         self.tally = Tally()
         self.recording = Recording(self.tally, supervisor, clock)
+        self.recording.gauges["waiters"] = self._waiters
         self.layers = Layers(
             store,
             embedder,
@@ -198,6 +199,10 @@ class SemCache:
             reader.close()
             return self._reply(plan, decided, not leads)
         return self._reply(plan, decided, not leads, reader, flight)
+
+    def _waiters(self) -> float:
+        """How many requests share the answer to another, now."""
+        return sum(flights.followers for flights in list(self._flights.values()))
 
     def _reply(
         self,

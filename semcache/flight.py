@@ -73,6 +73,11 @@ class Flight(Generic[D]):
         return self._readers == 0 and not self._finished
 
     @property
+    def followers(self) -> int:
+        """How many callers there are beside one."""
+        return max(0, self._readers - 1)
+
+    @property
     def chunks(self) -> list[Chunk]:
         """What was produced so far."""
         return self._chunks
@@ -119,6 +124,11 @@ class Flights(dict[str, Flight[D]]):
         """The flight under this key, unless everybody has left it."""
         flight = self.get(key)
         return None if flight is None or flight.abandoned else flight
+
+    @property
+    def followers(self) -> int:
+        """How many callers share the answer to another. From any thread."""
+        return sum(flight.followers for flight in list(self.values()))
 
     def land(self, key: str, flight: Flight[D]) -> None:
         """Nobody may join this flight any more; another under the same key stays."""

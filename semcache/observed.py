@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, field
 from typing import Any, TypeVar
@@ -16,7 +15,10 @@ N = TypeVar("N", int, float)
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A copy: nothing in it changes. `recent` is newest first, `minutes` oldest first."""
+    """A copy: nothing in it changes. `recent` is newest first, `minutes` oldest first.
+
+    `gauges` are what goes up and down: `in flight`, `waiters`.
+    """
 
     counts: Mapping[str, int] = field(default_factory=dict)
     sums: Mapping[str, float] = field(default_factory=dict)
@@ -24,9 +26,12 @@ class Observed:
     times: Mapping[str, Spread] = field(default_factory=dict)
     minutes: tuple[Minute, ...] = ()
     recent: tuple[Seen, ...] = ()
+    gauges: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, tally: Tally, timeline: Timeline, recent: Recent) -> Observed:
+    def of(
+        cls, tally: Tally, timeline: Timeline, recent: Recent, gauges: Mapping[str, float]
+    ) -> Observed:
         """What they hold now."""
         return cls(
             tally.counts(),
@@ -35,6 +40,7 @@ class Observed:
             tally.times(),
             timeline.minutes(),
             recent.latest(),
+            gauges,
         )
 
     def with_others(self, others: Iterable[Observed]) -> Observed:
@@ -46,7 +52,8 @@ class Observed:
             _spread([one.cosines for one in every]),
             _spread([one.times for one in every]),
             together(one.minutes for one in every),
-            tuple(heapq.nlargest(MOST, (seen for one in every for seen in one.recent))),
+            _latest(one.recent for one in every),
+            _added([one.gauges for one in every]),
         )
 
     def to_wire(self) -> dict[str, Any]:
@@ -57,6 +64,7 @@ class Observed:
             "cosines": {name: astuple(one) for name, one in self.cosines.items()},
             "times": {name: astuple(one) for name, one in self.times.items()},
             "minutes": [astuple(one) for one in self.minutes],
+            "gauges": dict(self.gauges),
         }
 
     @classmethod
@@ -71,7 +79,17 @@ class Observed:
             },
             {name: Spread(tuple(counts), total) for name, (counts, total) in wire["times"].items()},
             tuple(Minute(*one) for one in wire["minutes"]),
+            gauges=dict(wire["gauges"]),
         )
+
+
+def _latest(recent: Iterable[Iterable[Seen]]) -> tuple[Seen, ...]:
+    """The newest of all, newest first; those of one moment stay as they were."""
+    return tuple(sorted((seen for one in recent for seen in one), key=_at, reverse=True)[:MOST])
+
+
+def _at(seen: Seen) -> float:
+    return seen.at
 
 
 def _added(counts: Iterable[Mapping[str, N]]) -> dict[str, N]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import TypeAlias
 
@@ -26,7 +26,10 @@ requests_log = logging.getLogger("semcache.requests")
 
 
 class Recording:
-    """Counts decisions. Thread-safe. `clock` says Unix seconds."""
+    """Counts decisions. Thread-safe. `clock` says Unix seconds.
+
+    `gauges` are asked when somebody reads. `others` is what other processes have counted.
+    """
 
     def __init__(
         self, tally: Tally, supervisor: Supervisor | None, clock: Callable[[], float]
@@ -34,15 +37,22 @@ class Recording:
         self.tally = tally
         self.timeline = Timeline()
         self.recent = Recent()
+        self.gauges: dict[str, Callable[[], float]] = {}
+        self.others: Callable[[], Iterable[Observed]] = tuple
         self._supervisor = supervisor
         self._clock = clock
         self._noted: deque[_Noted] = deque()
         tally.before_reading = self._catch_up
 
     def observed(self) -> Observed:
+        """A copy of all that was counted, by every process that shares this port."""
+        return self.own().with_others(self.others())
+
+    def own(self) -> Observed:
         """A copy of all that was counted here."""
         self._catch_up()
-        return Observed.of(self.tally, self.timeline, self.recent)
+        gauges = {name: ask() for name, ask in self.gauges.items()}
+        return Observed.of(self.tally, self.timeline, self.recent, gauges)
 
     def decided(self, plan: Plan, decided: Decided, prices: Prices) -> None:
         """Count a decision, and what a hit has saved; log it where the log asks for requests."""

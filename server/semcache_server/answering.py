@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -46,6 +46,19 @@ _PLANNED = "semcache.plan"  # in a scope: what `at_once` made of it
 log = logging.getLogger("semcache.server")
 
 
+class InFlight:
+    """How many requests are being answered; a context manager for each of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __enter__(self) -> None:
+        self.count += 1
+
+    def __exit__(self, *raised: object) -> None:
+        self.count -= 1
+
+
 @dataclass(frozen=True, slots=True)
 class Answering:
     """The ASGI application of one kind of request. `caller_of` authenticates a bearer key."""
@@ -55,6 +68,7 @@ class Answering:
     caller_of: Callable[[str], Caller]
     max_body_bytes: int
     clock: Callable[[], float]
+    in_flight: InFlight = field(default_factory=InFlight)
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         try:
@@ -97,6 +111,10 @@ class Answering:
         return self.cache.plan(request, directives)
 
     async def _fly(self, plan: Plan, receive: Receive, send: Send) -> None:
+        with self.in_flight:
+            await self._flown(plan, receive, send)
+
+    async def _flown(self, plan: Plan, receive: Receive, send: Send) -> None:
         work = asyncio.ensure_future(self._relay(plan, send))
         gone = asyncio.ensure_future(_disconnected(receive))
         try:

@@ -24,7 +24,7 @@ from semcache.cache import SemCache
 from semcache.caller import Caller
 from semcache.errors import SemcacheError
 from semcache_server.admin import AdminDoor, admin_routes
-from semcache_server.answering import Answering, bearer_key
+from semcache_server.answering import Answering, InFlight, bearer_key
 from semcache_server.embeddings import Embeddings
 from semcache_server.legacy import Legacy
 from semcache_server.listening import Front
@@ -70,9 +70,11 @@ class Readiness:
 def build_app(serving: Serving) -> Front:
     """The ASGI application; its `rest` is the Starlette application with all routes."""
     readiness = Readiness()
+    in_flight = InFlight()
+    serving.cache.recording.gauges["in flight"] = lambda: in_flight.count
     answering = {
-        "/v1/chat/completions": _answering(serving, "chat"),
-        "/v1/completions": _answering(serving, "completion"),
+        "/v1/chat/completions": _answering(serving, "chat", in_flight),
+        "/v1/completions": _answering(serving, "completion", in_flight),
     }
     rest = Starlette(
         routes=[
@@ -131,13 +133,14 @@ def _other_routes(serving: Serving, readiness: Readiness) -> list[Route]:
     return routes
 
 
-def _answering(serving: Serving, kind: Any) -> Answering:
+def _answering(serving: Serving, kind: Any, in_flight: InFlight) -> Answering:
     return Answering(
         cache=serving.cache,
         kind=kind,
         caller_of=serving.caller_of or (lambda key: Caller(serving.tenant_of(key))),
         max_body_bytes=serving.max_body_bytes,
         clock=serving.clock,
+        in_flight=in_flight,
     )
 
 
