@@ -43,8 +43,10 @@ from semcache.memory import Memory
 from semcache.planning import plan_of
 from semcache.policy import Keeping, PolicySettings, Skip
 from semcache.recording import Recording
+from semcache.refreshing import Refreshing
 from semcache.reply import Decided, Plan, Reply
 from semcache.retries import Retries
+from semcache.storing import Storing
 from semcache.tally import Tally
 from semcache.workers import Workers
 
@@ -108,11 +110,13 @@ class SemCache:
         self._closed = False
         self._lookups = Batches(threads, self.layers.look_up, BATCH, "semcache")
         self._writers = Workers(_WRITERS, "semcache-put")
+        storing = Storing(self.layers, self._writers, self.decisions)
+        self.refreshing = Refreshing(self.layers, storing)
         self._leading = Leading(
             self.layers,
             self._lookups,
-            self._writers,
-            self.decisions,
+            storing,
+            self.refreshing,
             self.checks,
             self.recording,
         )
@@ -136,6 +140,8 @@ class SemCache:
         if decided is None:
             return None
         self.recording.decided(plan, decided, self._settings.prices)
+        if decided.decision.reason is freshness.STALE_WHILE_REVALIDATE:
+            self.refreshing.wanted(plan)
         return self._reply(plan, decided)
 
     async def ask(
@@ -222,7 +228,7 @@ class SemCache:
         plan = self.plan(request, ONLY_IF_CACHED)
         if plan.admission.reason in freshness.FORBIDDEN:
             return Skip(plan.admission.reason)
-        kept = policy.keep(completion, self._clock(), self._settings)
+        kept = policy.keep(completion, self._clock(), self._settings, request=request)
         if not isinstance(kept, Skip):
             kept = await self._writers.run(partial(self.layers.save, plan, completion, kept))
         return kept
@@ -251,6 +257,7 @@ class SemCache:
 
     async def aclose(self) -> None:
         """Close the answerers, finish the threads' work, close store and encoder."""
+        await self.refreshing.aclose()
         if self.checks is not None:
             await asyncio.to_thread(self.checks.close)
         for answerer in self.answerers:

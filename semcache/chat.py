@@ -46,6 +46,11 @@ class ChatRequest:
     stream_options: Mapping[str, Any] | None = None
     caller: Caller | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def route(self) -> str:
+        """The last part of the path that such a request comes to: `chat`, `completions`, …"""
+        return "completions" if self.kind == "completion" else self.kind
+
     @classmethod
     def from_wire(
         cls, body: object, *, tenant: str, kind: Kind = "chat", caller: Caller | None = None

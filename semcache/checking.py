@@ -206,7 +206,7 @@ class Checks:
             async with aclosing(cast(Any, answerer.answer(plan.request))) as chunks:
                 fresh = collect([chunk async for chunk in chunks])
             now, settings = self._layers.clock(), self._layers.settings
-            kept = policy.keep(fresh, now, settings, plan.directives)
+            kept = policy.keep(fresh, now, settings, plan.directives, plan.request)
             if isinstance(kept, Skip):  # a broken answer says nothing of the stored one
                 self._owe(weight)
                 return

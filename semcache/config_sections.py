@@ -13,6 +13,7 @@ from semcache import guards
 from semcache.admin_key import check_digests
 from semcache.errors import ConfigError
 from semcache.guards import DEFAULT_GUARDS
+from semcache.policy_settings import TtlRule
 from semcache.server_keys import ServerKey
 from semcache.usage import UsageMode
 
@@ -42,6 +43,8 @@ class PolicySection:
     retry_window_s: float = 30.0
     stale_if_error_s: float = 86_400.0
     usage: UsageMode = "replay"
+    ttls: tuple[TtlRule, ...] = ()
+    stale_while_revalidate_s: float = 0.0
 
     def check(self) -> None:
         """Raises ConfigError."""
@@ -53,6 +56,12 @@ class PolicySection:
             raise ConfigError("'policy.volatile_ttl_s' must be more than 0; see 'policy.volatile'.")
         if self.retry_window_s < 0:
             raise ConfigError("'policy.retry_window_s' must not be negative; 0 is the same as off.")
+        if self.stale_while_revalidate_s < 0:
+            raise ConfigError("'policy.stale_while_revalidate_s' must not be negative; 0 is off.")
+        for at, rule in enumerate(self.ttls):
+            times = (rule.ttl_s, rule.stale_while_revalidate_s)
+            if any(time is not None and time < 0 for time in times):
+                raise ConfigError(f"'policy.ttls[{at}]' must hold no negative times.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ class Directives:
 
     `no_cache` skips the lookup and still stores; `no_store` looks up and stores nothing; both
     together leave the cache out of it. `max_stale_s` is infinite for a bare `max-stale`;
-    `stale_if_error_s` (RFC 5861, section 4) is how stale an answer may be where none can be made.
+    `stale_if_error_s` (RFC 5861, section 4) is how stale an answer may be where none can be made,
+    `stale_while_revalidate_s` (section 3, of responses) while another is made.
 
     Beyond the RFC (see `wishes`): `ttl_s` bounds how long the answer is kept, `namespace` is a part
     of the tenant's cache of its own, `exact_only` wants no near-duplicates, and one has to reach
@@ -31,6 +32,7 @@ class Directives:
     min_fresh_s: float | None = None
     max_stale_s: float | None = None
     stale_if_error_s: float | None = None
+    stale_while_revalidate_s: float | None = None
     ttl_s: float | None = None
     namespace: str = ""
     exact_only: bool = False
@@ -60,6 +62,7 @@ def parse_cache_control(header: str) -> Directives:
         min_fresh_s=_seconds(members.get("min-fresh")),
         max_stale_s=float("inf") if stale == "" else _seconds(stale),
         stale_if_error_s=_seconds(members.get("stale-if-error")),
+        stale_while_revalidate_s=_seconds(members.get("stale-while-revalidate")),
         ttl_s=_seconds(members.get("s-maxage")),
     )
 

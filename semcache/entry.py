@@ -32,7 +32,8 @@ class Entry:
     `sources` are the digests of the documents that fed the answer. `variant` is 0, or which of
     several answers to one request this is. `writer` is a digest of who had it stored, None where
     nobody else may be given it. `stale_s`: so many seconds after `expires_at` it may be served
-    while another is made; None for what the policy says. `detail` is a small JSON object.
+    while another is made; None for what the policy says, negative for an answer that is wrong when
+    its time is over, also where no other can be made. `detail` is a small JSON object.
     """
 
     key: str

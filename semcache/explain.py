@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from semcache.freshness import STALE_WHILE_REVALIDATE
 from semcache.interfaces import Bypass, Entry, Hit, Miss
 from semcache.policy import Keep
 from semcache.prices import Saved
@@ -44,7 +45,9 @@ def _hit_headers(hit: Hit, key: bytes, now: float) -> Headers:
     entry = hit.entry
     age = max(0, int(now - entry.created_at))
     ttl = b"" if entry.expires_at is None else b"; ttl=%d" % int(entry.expires_at - now)
-    if hit.tier == "exact":
+    if hit.reason == STALE_WHILE_REVALIDATE:
+        detail, status = b'"stale-while-revalidate"', b"STALE"
+    elif hit.tier == "exact":
         detail, status = b"exact", b"HIT"
     else:
         seen = f'"semantic;sim={hit.similarity:.4f};thr={hit.threshold:.4f}"'

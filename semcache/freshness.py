@@ -3,6 +3,7 @@
     timeliness   of a request, by its text
     admit        may a request with such a question use the cache at all?
     keep         until when may such an answer be stored?
+    while_revalidating  which stale answer is served while another is made?
     wishes       how old may an entry be that answers such a question in other words?
     instead_of_an_error  which stale answer is better than none?
 
@@ -16,7 +17,7 @@ from dataclasses import replace
 
 from semcache.chat import ChatRequest, message_text
 from semcache.directives import Directives
-from semcache.interfaces import Entry, Miss, Vector
+from semcache.interfaces import Entry, Hit, Miss, Vector
 from semcache.keys import identity
 from semcache.policy import Admission, Keep, Keeping, PolicySettings, Skip
 from semcache.volatile import LASTING, Timeliness, classify, packaged_probe
@@ -112,7 +113,8 @@ def keep(kept: Keep, found: Timeliness, now: float, settings: PolicySettings) ->
     if found.kind == "lasting" or settings.volatile == "off":
         return kept
     soon = now + settings.volatile_ttl_s
-    return Keep(soon if kept.expires_at is None else min(kept.expires_at, soon))
+    ends = soon if kept.expires_at is None else min(kept.expires_at, soon)
+    return Keep(ends, _NEVER_STALE)
 
 
 def refuses(found: Timeliness, settings: PolicySettings) -> bool:
@@ -132,19 +134,59 @@ def wishes(directives: Directives, found: Timeliness, settings: PolicySettings) 
 
 
 _OUTAGES = frozenset({500, 502, 503, 504})
+_NEVER_STALE = -1.0
+STALE_WHILE_REVALIDATE = "stale-while-revalidate"
+
+
+def while_revalidating(
+    miss: Hit | Miss,
+    now: float,
+    request: ChatRequest,
+    directives: Directives,
+    settings: PolicySettings,
+) -> Hit | None:
+    """The stale answer that is served while another is made, or None (RFC 5861, section 3)."""
+    entry = miss.stale if isinstance(miss, Miss) else None
+    if entry is None or entry.expires_at is None or not _may_be_stale(entry, request, settings):
+        return None
+    own = entry.stale_s
+    bounds = (
+        settings.stale_while_revalidate_s if own is None else own,
+        directives.stale_while_revalidate_s,
+    )
+    if now - entry.expires_at >= min(bound for bound in bounds if bound is not None):
+        return None
+    return Hit(entry, "exact", 1.0, 1.0, STALE_WHILE_REVALIDATE)
 
 
 def instead_of_an_error(
-    miss: Miss, status: int, now: float, directives: Directives, settings: PolicySettings
+    miss: Miss,
+    status: int,
+    now: float,
+    request: ChatRequest,
+    directives: Directives,
+    settings: PolicySettings,
 ) -> Entry | None:
     """The stale answer that is better than an error with this status, or None (RFC 5861, 4)."""
     entry = miss.stale
     if entry is None or entry.expires_at is None or status not in _OUTAGES:
         return None
-    soon, ttl = settings.volatile_ttl_s, settings.ttl_s
-    changes = settings.volatile != "off" and (ttl is None or ttl > soon)
-    if changes and entry.expires_at - entry.created_at <= soon:
-        return None  # yesterday's weather is no weather
+    if not _may_be_stale(entry, request, settings):
+        return None
     bounds = (settings.stale_if_error_s, directives.stale_if_error_s)
     most = min(bound for bound in bounds if bound is not None)
     return entry if now - entry.expires_at < most else None
+
+
+def _may_be_stale(entry: Entry, request: ChatRequest, settings: PolicySettings) -> bool:
+    """Whether an answer says anything when its time is over: yesterday's weather does not.
+
+    An entry of an earlier version does not say so itself: it lived as short as what changes.
+    """
+    if entry.stale_s is not None and entry.stale_s < 0:
+        return False
+    if settings.volatile == "off" or entry.expires_at is None:
+        return True
+    soon, ttl = settings.volatile_ttl_s, settings.life_s(request.model, request.route)
+    changes = ttl is None or ttl > soon
+    return not (changes and entry.expires_at - entry.created_at <= soon)

@@ -27,6 +27,7 @@ from semcache.interfaces import (
 )
 from semcache.journal import Journal
 from semcache.memory import Memory, Remembered
+from semcache.new_entry import entry_of
 from semcache.policy import Keep, Keeping, PolicySettings, Skip
 from semcache.render import Rendered
 from semcache.reply import Decided, Plan
@@ -78,8 +79,10 @@ class Layers:
         try:
             if item.version != self.store.version():
                 return None
-            decision = policy.judge_exact(item.entry, now, plan.directives)
-            if not isinstance(decision, Hit):
+            decision: Hit | Miss | None = policy.judge_exact(item.entry, now, plan.directives)
+            if isinstance(decision, Miss):
+                decision = self._meanwhile(plan, decision, now)
+            if decision is None:
                 return None
             self.store.touch({item.entry.id: 1}, now)
         except Exception:
@@ -115,8 +118,18 @@ class Layers:
         except Exception:
             self.failed("store")
             return _Look(plan, 0, 0, Miss("store error"), Decided(Miss("store error")))
-        exact = policy.judge_exact(found, self.clock(), plan.directives)
+        now = self.clock()
+        exact = policy.judge_exact(found, now, plan.directives)
+        if isinstance(exact, Miss):
+            exact = self._meanwhile(plan, exact, now) or exact
         return _Look(plan, version, withdrawals, exact, Decided(exact))
+
+    def _meanwhile(self, plan: Plan, miss: Miss, now: float) -> Hit | None:
+        """The stale answer that is served while another is made, where one can be."""
+        if miss.stale is None or not plan.may_be_answered:
+            return None
+        asked = plan.request, plan.directives
+        return freshness.while_revalidating(miss, now, *asked, self.settings)
 
     def _may_look_alike(self, look: _Look) -> bool:
         if isinstance(look.exact, Hit) or look.exact.reason == "store error":
@@ -224,18 +237,8 @@ class Layers:
         keeping = freshness.keep(kept, self._timeliness(plan, vector), now, self.settings)
         if isinstance(keeping, Skip):
             return keeping
-        entry = Entry(
-            key=plan.key.exact,
-            scope=plan.key.scope,
-            question=plan.key.question,
-            completion=completion,
-            created_at=now,
-            expires_at=keeping.expires_at,
-            embedder=self.embedder.fingerprint if self.embedder and vector is not None else None,
-            cost_s=cost_s,
-            used_at=now,
-            detail={"namespace": name} if (name := plan.directives.namespace) else {},
-        )
+        fingerprint = self.embedder.fingerprint if self.embedder and vector is not None else None
+        entry = entry_of(plan, completion, keeping, now, embedder=fingerprint, cost_s=cost_s)
         version, withdrawals = self.store.version(), self.memory.withdrawals
         self.memory.forget(entry.key)
         with self.tally.timing("stage: store"):

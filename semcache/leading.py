@@ -11,21 +11,20 @@ from functools import partial
 from time import perf_counter
 from typing import Any, TypeAlias, cast
 
-from semcache import freshness, policy
+from semcache import freshness
 from semcache.batches import Batches
 from semcache.caller import paying
 from semcache.checking import Checks
-from semcache.completion import Chunk, collect, replay
-from semcache.decisions import Decisions
+from semcache.completion import replay
 from semcache.errors import AnswerError
 from semcache.flight import Flight, Flights
 from semcache.interfaces import Answerer, Bypass, Hit, Miss
 from semcache.layers import Layers
-from semcache.policy import Skip
 from semcache.recording import Recording
+from semcache.refreshing import Refreshing
 from semcache.reply import Decided, Plan
+from semcache.storing import Storing
 from semcache.usage import shown
-from semcache.workers import Workers
 
 _Flights: TypeAlias = Flights[Decided]
 
@@ -36,8 +35,8 @@ class Leading:
 
     layers: Layers
     lookups: Batches[Plan, Decided]
-    writers: Workers
-    decisions: Decisions
+    storing: Storing
+    refreshing: Refreshing
     checks: Checks | None
     recording: Recording
 
@@ -95,7 +94,8 @@ class Leading:
                 flight.finish()
                 return
             flight.finish()
-            await self._keep(plan, decided, flight.chunks, perf_counter() - started)
+            took_s = perf_counter() - started
+            await self.storing.keep(plan, decided, flight.chunks, took_s)
             if self.checks is not None:
                 self.checks.missed(plan, decided, flight.chunks)
         finally:
@@ -121,7 +121,9 @@ class Leading:
         if flight.chunks or not isinstance(miss, Miss):
             return False
         now, settings = layers.clock(), layers.settings
-        entry = freshness.instead_of_an_error(miss, error.status, now, plan.directives, settings)
+        entry = freshness.instead_of_an_error(
+            miss, error.status, now, plan.request, plan.directives, settings
+        )
         if entry is None:
             return False
         decided.outage = entry, error.status
@@ -130,27 +132,10 @@ class Leading:
         self.recording.stood_in(plan, entry)
         return True
 
-    async def _keep(self, plan: Plan, decided: Decided, chunks: list[Chunk], cost_s: float) -> None:
-        if not plan.admission.write:
-            return
-        completion = collect(chunks)
-        now, settings = self.layers.clock(), self.layers.settings
-        kept = policy.keep(completion, now, settings, plan.directives)
-        if not isinstance(kept, Skip):
-            save = partial(self.layers.save, plan, completion, kept, decided.encoded, cost_s)
-            try:
-                kept = await self.writers.run(save)
-            except Exception:
-                self.layers.failed("store")
-                kept = Skip("store error")
-        decided.kept = kept
-        if not isinstance(kept, Skip):
-            id_ = str(completion.wire.get("id"))
-            self.decisions.stored(plan.request.tenant, id_, plan.key.exact)
-        self.layers.tally.add(f"skipped: {kept.reason}" if isinstance(kept, Skip) else "stored")
-
     def settled(self, plan: Plan, decided: Decided) -> None:
         """Count a decision, and tell who checks what is served."""
         self.recording.decided(plan, decided, self.layers.settings.prices)
+        if decided.decision.reason is freshness.STALE_WHILE_REVALIDATE:
+            self.refreshing.wanted(plan)
         if self.checks is not None:
             self.checks.served(plan, decided)

@@ -2,7 +2,7 @@
 
     admit   may this request read from the cache, and may its answer be stored?
     judge   may this stored answer be served for this question?
-    keep    may this new answer be stored?
+    keep    may this new answer be stored? (`keeping`)
 
 A refusal is a value with a reason that a person can read in a header or a log line; reasons are
 short, stable and hold no text of the user's.
@@ -12,15 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
-
-import orjson
+from typing import TypeAlias
 
 from semcache import guards
 from semcache.chat import ChatRequest
-from semcache.completion import Completion
-from semcache.directives import NONE, Directives
-from semcache.guards import DEFAULT_GUARDS
+from semcache.directives import Directives
 from semcache.interfaces import (
     Asked,
     Candidate,
@@ -33,45 +29,12 @@ from semcache.interfaces import (
     Verifier,
 )
 from semcache.judging import by_answer
-from semcache.prices import NO_PRICES, Prices
-from semcache.usage import UsageMode
-
-_FINISHED = frozenset({"stop", "tool_calls", "function_call"})
-
-
-@dataclass(frozen=True, slots=True)
-class PolicySettings:
-    """What the operator decides. Similarities are cosines, times seconds, sizes bytes.
-
-    `threshold` is the candidate gate: GPTCache's 0.8 is a cosine of 0.60. `max_temperature`: a
-    request that asks for a higher one, without a seed, wants another answer each time and bypasses.
-    `guards_first`: False leaves the guards to a verifier that asks them itself.
-    `around`: the verifier is shown so many neighbours at least, of which `candidates` may answer.
-    `volatile` and `personal`: what becomes of answers that change, and of one person's own (see
-    `freshness`). "user" shares those within a named user of a tenant, "tenant" also where no user
-    is named. `retry`: whose repetition within `retry_window_s` of a semantic hit asks anew (see
-    `retries`). `stale_if_error_s`: how stale an answer may be where no other can be made.
-    `usage`: what a stored answer says of its tokens. `prices`: what they would have cost.
-    """
-
-    threshold: float = 0.6
-    candidates: int = 5
-    around: int = 0
-    semantic: bool = True
-    guards: tuple[str, ...] = DEFAULT_GUARDS
-    guards_first: bool = True
-    max_unknown_share: float = 0.2
-    max_temperature: float = 0.0
-    ttl_s: float | None = None
-    max_entry_bytes: int = 1_000_000
-    volatile: Literal["ttl", "bypass", "off"] = "ttl"
-    volatile_ttl_s: float = 300.0
-    personal: Literal["user", "tenant", "bypass", "off"] = "user"
-    retry: Literal["user", "tenant", "off"] = "user"
-    retry_window_s: float = 30.0
-    stale_if_error_s: float = 86_400.0
-    usage: UsageMode = "replay"
-    prices: Prices = NO_PRICES
+from semcache.keeping import Keep as Keep
+from semcache.keeping import Keeping as Keeping
+from semcache.keeping import Skip as Skip
+from semcache.keeping import keep as keep
+from semcache.policy_settings import PolicySettings as PolicySettings
+from semcache.policy_settings import TtlRule as TtlRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +44,6 @@ class Admission:
     read: bool
     write: bool
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """The answer may be stored, until `expires_at` (None: for good)."""
-
-    expires_at: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Skip:
-    """The answer must not be stored."""
-
-    reason: str
-
-
-Keeping: TypeAlias = Keep | Skip
 
 
 def admit(request: ChatRequest, directives: Directives, settings: PolicySettings) -> Admission:
@@ -250,58 +196,3 @@ def _refusal(
         return None
     vetoed = guards.refusal(settings.guards, question, candidate.question)
     return None if vetoed is None else f"guard={vetoed[0]}"
-
-
-# ----------------------------------------------------------------------------------------- keep
-
-
-def keep(
-    completion: Completion, now: float, settings: PolicySettings, directives: Directives = NONE
-) -> Keeping:
-    """Decide whether an answer is whole and good enough to be given to somebody else."""
-    if completion.wire.get("error") is not None:
-        return Skip("error")
-    if not completion.choices:
-        return Skip("empty")
-    for choice in completion.choices:
-        problem = _choice_problem(choice)
-        if problem is not None:
-            return Skip(problem)
-    if len(orjson.dumps(completion.wire)) > settings.max_entry_bytes:
-        return Skip("too large")
-    lives = [ttl for ttl in (settings.ttl_s, directives.ttl_s) if ttl is not None]
-    return Keep(now + min(lives) if lives else None)
-
-
-def _choice_problem(choice: dict[str, Any]) -> str | None:
-    finish = choice.get("finish_reason")
-    if finish == "length":
-        return "truncated"
-    if finish == "content_filter":
-        return "filtered"
-    if finish not in _FINISHED:
-        return "unfinished"
-    if "message" not in choice:
-        return None if choice.get("text") else "empty"
-    message = choice["message"]
-    if message.get("refusal"):
-        return "refused"
-    calls = list(message.get("tool_calls") or ())
-    if message.get("function_call"):
-        calls.append({"type": "function", "function": message["function_call"]})
-    if any(_is_broken_call(call) for call in calls):
-        return "broken tool call"
-    if calls or message.get("content") or message.get("audio"):
-        return None
-    return "empty"
-
-
-def _is_broken_call(call: dict[str, Any]) -> bool:
-    if call.get("type", "function") != "function":
-        return False
-    function = call.get("function") or {}
-    try:
-        orjson.loads(function.get("arguments") or "")
-    except orjson.JSONDecodeError:
-        return True
-    return not function.get("name")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import TypeAlias
 
+from semcache.freshness import STALE_WHILE_REVALIDATE
 from semcache.interfaces import Bypass, Decision, Entry, Hit, Miss, Supervisor
 from semcache.observed import Observed
 from semcache.prices import Prices, Saved, saved
@@ -110,15 +111,19 @@ class Recording:
         """Count the hits that were noted."""
         noted = self._noted
         exact: list[_Noted] = []
+        stale: list[_Noted] = []
         alike: list[_Noted] = []
         while noted:
             try:
                 one = noted.popleft()
             except IndexError:  # another thread was quicker
                 break
-            (exact if one[3].tier == "exact" else alike).append(one)
+            late = one[3].reason is STALE_WHILE_REVALIDATE
+            (stale if late else exact if one[3].tier == "exact" else alike).append(one)
         if exact:
             self._hits(exact, "exact", "hit")
+        if stale:
+            self._hits(stale, "exact", "stale")
         if alike:
             self._hits(alike, "semantic", "semantic")
             for _, _, _, hit, _ in alike:

@@ -187,7 +187,7 @@ def test_a_personal_answer_from_elsewhere_needs_its_user(world: World) -> None:
             assert await cache.put(ask(ORDER), answer) == Skip("personal")
             assert await cache.put(ask("Flip a coin."), answer) == Skip("volatile")
             kept = await cache.put(ask(ORDER, user="anna"), answer)
-            assert kept == Keep(world.now + 300)
+            assert kept == Keep(world.now + 300, -1.0)
             assert (await said(cache, ask(ORDER, user="anna")))[1] == "On its way."
             assert (await said(cache, ask(ORDER, user="bob")))[1] != "On its way."
 
@@ -202,7 +202,7 @@ def test_a_changing_answer_expires_and_a_lasting_one_does_not(world: World, text
     async def test() -> None:
         async with world.cache(volatile_ttl_s=60.0) as cache:
             reply, first = await said(cache, ask(text, user="anna"))
-            assert reply.decided.kept == Keep(world.now + 60)
+            assert reply.decided.kept == Keep(world.now + 60, -1.0)
             stays, _ = await said(cache, ask(LASTS))
             assert stays.decided.kept == Keep(None)
             world.now += 59
@@ -221,7 +221,7 @@ def test_a_changing_answer_expires_and_a_lasting_one_does_not(world: World, text
 def test_without_an_encoder_the_rules_alone_decide(world: World) -> None:
     async def test() -> None:
         async with world.cache(semantic=False) as cache:
-            assert (await said(cache, ask(RULED)))[0].decided.kept == Keep(world.now + 300)
+            assert (await said(cache, ask(RULED)))[0].decided.kept == Keep(world.now + 300, -1.0)
             assert (await said(cache, ask(PROBED)))[0].decided.kept == Keep(None)
 
     run(test)
@@ -233,7 +233,7 @@ def test_a_request_that_skips_the_lookup_is_judged_by_its_vector_all_the_same(
     async def test() -> None:
         async with world.cache() as cache:
             reply, _ = await said(cache, ask(PROBED), Directives(no_cache=True))
-            assert reply.decided.kept == Keep(world.now + 300)
+            assert reply.decided.kept == Keep(world.now + 300, -1.0)
 
     run(test)
 

@@ -132,9 +132,9 @@ def test_a_refusal_of_policy_stands() -> None:
 @pytest.mark.parametrize("found", [VOLATILE, MINE])
 def test_an_answer_that_changes_is_kept_for_the_shorter_time(found: Timeliness) -> None:
     short = settings(volatile_ttl_s=60.0)
-    assert keep(Keep(None), found, NOW, short) == Keep(NOW + 60)
-    assert keep(Keep(NOW + 3_600), found, NOW, short) == Keep(NOW + 60)
-    assert keep(Keep(NOW + 10), found, NOW, short) == Keep(NOW + 10)
+    assert keep(Keep(None), found, NOW, short) == Keep(NOW + 60, -1.0)
+    assert keep(Keep(NOW + 3_600), found, NOW, short) == Keep(NOW + 60, -1.0)
+    assert keep(Keep(NOW + 10), found, NOW, short) == Keep(NOW + 10, -1.0)
 
 
 def test_other_answers_are_kept_as_they_were() -> None:

@@ -40,6 +40,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "caller",
             "folder",
             "secret_file",
+            "loop_thread",
         }
     ),
     frozenset({"sse", "answer_form", "server_keys", "wishes", "admin_key", "observed"})
@@ -60,11 +61,23 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset(
-        {"guards", "policy", "memory", "volatile", "decisions", "journal", "retries", "succession"}
+        {
+            "guards",
+            "policy",
+            "policy_settings",
+            "keeping",
+            "memory",
+            "volatile",
+            "decisions",
+            "journal",
+            "retries",
+            "succession",
+        }
     ),
     frozenset({"reply", "freshness"}),
+    frozenset({"new_entry"}),
     frozenset({"explain", "layers", "feedback", "explanation", "planning", "recording"}),
-    frozenset({"answer_learning", "checking", "administering"}),
+    frozenset({"answer_learning", "checking", "administering", "storing", "refreshing"}),
     frozenset({"leading"}),
     frozenset({"cache"}),
 )

@@ -19,11 +19,11 @@ from weakref import WeakValueDictionary
 
 from semcache.assembly import Assembled, build
 from semcache.cache import SemCache
-from semcache.client.loop_thread import LoopThread
 from semcache.client.watching import Watching
 from semcache.config import Config
 from semcache.errors import ConfigError
 from semcache.keys import tenant_of
+from semcache.loop_thread import LoopThread
 
 GivenConfig: TypeAlias = Config | str | os.PathLike[str]
 log = logging.getLogger("semcache.client")

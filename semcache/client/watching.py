@@ -7,7 +7,7 @@ import logging
 import threading
 
 from semcache.assembly import Assembled
-from semcache.client.loop_thread import LoopThread
+from semcache.loop_thread import LoopThread
 
 EVERY_S = 2.0
 log = logging.getLogger("semcache.client")

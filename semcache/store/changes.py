@@ -160,7 +160,7 @@ def clear_some(transaction: Transaction, tenant: str | None, newest: int) -> int
 def expire_knowledge(transaction: Transaction, answerer: str, current: str, now: float) -> int:
     """Expire the live rows that an answerer made from other knowledge; returns how many."""
     return transaction.connection.exec_driver_sql(
-        "UPDATE entries SET expires_at = ? WHERE answerer = ? AND knowledge <> ?"
+        "UPDATE entries SET expires_at = ?, stale_s = -1.0 WHERE answerer = ? AND knowledge <> ?"
         " AND (expires_at IS NULL OR expires_at > ?)",
         (now, answerer, current, now),
     ).rowcount

@@ -25,12 +25,16 @@ class LoopThread:
         A caller who is interrupted cancels it. Raises concurrent.futures.CancelledError where the
         loop is closed before `work` is done.
         """
-        future = asyncio.run_coroutine_threadsafe(work, self._started().loop)
+        future = self.start(work)
         try:
             return future.result()
         except BaseException:
             future.cancel()
             raise
+
+    def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run `work` in the loop, and do not wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self._started().loop)
 
     def close(self) -> None:
         """Cancel what runs, and end the thread. May be called twice; `run` starts a new one."""

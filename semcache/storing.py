@@ -1,0 +1,46 @@
+"""A new answer on its way into the store, whoever had it made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from semcache import policy
+from semcache.completion import Chunk, collect
+from semcache.decisions import Decisions
+from semcache.layers import Layers
+from semcache.policy import Keeping, Skip
+from semcache.reply import Decided, Plan
+from semcache.workers import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Storing:
+    """Judges an answer, and stores it on the writers' threads."""
+
+    layers: Layers
+    writers: Workers
+    decisions: Decisions
+
+    async def keep(
+        self, plan: Plan, decided: Decided, chunks: list[Chunk], cost_s: float
+    ) -> Keeping | None:
+        """What became of it, also in `decided`; None where the request wants nothing stored."""
+        if not plan.admission.write:
+            return None
+        completion = collect(chunks)
+        now, settings = self.layers.clock(), self.layers.settings
+        kept = policy.keep(completion, now, settings, plan.directives, plan.request)
+        if not isinstance(kept, Skip):
+            save = partial(self.layers.save, plan, completion, kept, decided.encoded, cost_s)
+            try:
+                kept = await self.writers.run(save)
+            except Exception:
+                self.layers.failed("store")
+                kept = Skip("store error")
+        decided.kept = kept
+        if not isinstance(kept, Skip):
+            id_ = str(completion.wire.get("id"))
+            self.decisions.stored(plan.request.tenant, id_, plan.key.exact)
+        self.layers.tally.add(f"skipped: {kept.reason}" if isinstance(kept, Skip) else "stored")
+        return kept
