@@ -21,6 +21,7 @@ from semcache.commands import (
     explain,
     export,
     finetune_blocks,
+    import_,
     key,
     knowledge,
 )
@@ -49,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
         explain.add(each),
         calibrate.add(each),
         export.add(each),
+        import_.add(each),
         finetune_blocks.add(each),
         *knowledge.add(each),
     ):
@@ -70,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "explain": lambda config: explain.run(args, config),
         "calibrate": lambda config: calibrate.run(args, config),
         "export": lambda config: export.run(args, config),
+        "import": lambda config: import_.run(args, config),
         "finetune-blocks": lambda config: finetune_blocks.run(args, config),
         "knowledge": lambda config: knowledge.run(args, config),
     }

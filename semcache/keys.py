@@ -117,10 +117,14 @@ def request_key(
         context=_digest(b"context", *map(_message_bytes, earlier)) if earlier else _NO_CONTEXT,
         params=_digest(b"namespace", _utf8(namespace), params.encode()) if namespace else params,
     )
+    content = () if text is None else _parts(last[0])
+    return RequestKey(exact=exact_of(scope, text, content), scope=scope, question=asked)
+
+
+def exact_of(scope: Scope, text: str | None, content: Sequence[Mapping[str, Any]] = ()) -> str:
+    """The exact key of the last user text inside a scope; `content`: its parts, if it has some."""
     parts = [scope.digest().encode(), b"" if text is None else b"t" + _utf8(text)]
-    if text is not None:
-        parts.extend(map(_part_bytes, _parts(last[0])))
-    return RequestKey(exact=_digest(b"exact", *parts), scope=scope, question=asked)
+    return _digest(b"exact", *parts, *map(_part_bytes, content))
 
 
 def exact_key(request: ChatRequest, source: Source = Source()) -> str:
