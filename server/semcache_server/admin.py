@@ -16,6 +16,7 @@ from starlette.routing import Route
 from semcache.admin_key import is_known
 from semcache.errors import AuthenticationError, Forbidden, RequestError
 from semcache_server.admin_entries import AdminEntries
+from semcache_server.admin_stats import AdminStats
 from semcache_server.answering import bearer_key
 from semcache_server.wire import ASGIScope, header
 
@@ -53,5 +54,7 @@ class AdminDoor:
 
 def admin_routes(serving: Serving, door: AdminDoor) -> list[Route]:
     """What only the admin may do; each handler asks at the door first."""
-    entries = AdminEntries(serving.cache, door.check, serving.max_body_bytes)
-    return entries.routes()
+    cache = serving.cache
+    entries = AdminEntries(cache, door.check, serving.max_body_bytes)
+    stats = AdminStats(cache, door.check, cache.recording.observed, serving.clock())
+    return [*entries.routes(), *stats.routes()]

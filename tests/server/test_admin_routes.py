@@ -15,6 +15,7 @@ from semcache.cache import SemCache
 from semcache.keys import tenant_of
 from semcache.store import LocalStore
 from semcache_server.admin import AdminDoor, admin_routes
+from semcache_server.admin_stats import quantile
 from semcache_server.app import Serving
 from tests.scripted import ScriptedAnswerer
 from tests.server.serving import SECRET, serving
@@ -248,3 +249,51 @@ def test_what_cannot_be_meant_is_refused(
     assert told.status_code == 400
     assert told.json()["error"]["type"] == "invalid_request_error"
     assert told.json()["error"]["param"] == param
+
+
+def test_stats_and_decisions_tell_what_happened(http: httpx2.Client) -> None:
+    before = http.get("/v1/cache/stats").json()
+    ask(http, HEIGHT)
+    assert status(http, HEIGHT) == "HIT"
+    assert status(http, HEIGHT_TOO) == "SEMANTIC_HIT"
+    ask(http, BREAD, **{"cache-control": "no-cache"})
+    told = http.get("/v1/cache/stats").json()
+    grown = {
+        name: told["totals"][name] - before["totals"][name]
+        for name in ("hit", "semantic", "miss", "bypass", "requests", "completion_tokens")
+    }
+    assert grown == {
+        "hit": 1,
+        "semantic": 1,
+        "miss": 1,
+        "bypass": 1,
+        "requests": 4,
+        "completion_tokens": 10,
+    }
+    assert told["store"]["entries"] == 2
+    assert [(one["model"], one["entries"]) for one in told["holdings"]] == [("m", 2)]
+    minutes = told["timeline"]
+    assert sum(one["hit"] + one["semantic"] for one in minutes) == (
+        told["totals"]["hit"] + told["totals"]["semantic"]
+    )
+    assert told["latencies"]["lookup: exact"]["count"] >= 1
+    assert 0 < told["latencies"]["lookup: semantic"]["p50_ms"] < 60_000
+    similar = told["similarity"]
+    assert len(similar["served"]) == len(similar["bounds"]) + 1
+    assert sum(similar["served"]) == told["totals"]["semantic"]
+    assert similar["threshold"] == 0.6
+    assert told["certificate"] is None
+
+    seen = http.get("/v1/cache/decisions?limit=4").json()["data"]
+    assert [one["outcome"] for one in seen] == ["bypass", "semantic", "hit", "miss"]
+    assert [one["question"] for one in seen] == [BREAD, HEIGHT_TOO, HEIGHT, HEIGHT]
+    assert seen[0]["reason"] == "request=no-cache"
+    assert seen[1]["entry_id"] == seen[2]["entry_id"] == entries(http)[-1]["id"]
+    assert seen[1]["similarity"] > 0.9
+
+
+def test_quantiles_of_buckets() -> None:
+    assert quantile([0, 10, 0, 0], [1.0, 2.0, 4.0], 0.5) == 1.5
+    assert quantile([5, 0, 5, 0], [1.0, 2.0, 4.0], 0.5) == 1.0
+    assert quantile([5, 0, 5, 0], [1.0, 2.0, 4.0], 0.9) == pytest.approx(3.6)
+    assert quantile([0, 0, 0, 3], [1.0, 2.0, 4.0], 0.5) == 4.0
