@@ -26,7 +26,7 @@ _QUANTILES = (0.5, 0.95, 0.99)
 
 @dataclass(frozen=True, slots=True)
 class AdminStats:
-    """The handlers. `check` raises for whoever is not the admin, `observe` says what was counted."""
+    """The handlers. `check` raises for anybody but the admin, `observe` says what was counted."""
 
     cache: SemCache
     check: Callable[[ASGIScope], None]
