@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from semcache.admin_key import read_admin_key
 from semcache.cache import SemCache
 from semcache.config import Config
-from semcache.doors import open_door
+from semcache.doors import open_door, open_pass_through
 from semcache.engines import grounded, open_engine, open_library, open_upstream
 from semcache.errors import ConfigError
 from semcache.gptcache.functions import choose_of, extract_of
 from semcache.interfaces import Answerer, Candidate, Embedder, Verifier
 from semcache.journal import Journal
 from semcache.keys import tenant_of
+from semcache.pass_through import PassThrough
 from semcache.policy import first
 from semcache.secret_file import made_once
 from semcache.server_keys import Doorkeeper, digest_of
@@ -54,7 +55,7 @@ class Assembled:
     engine: CagEngine | None
     upstream: Upstream | Failover | Grounded | None
     tenant_of: Callable[[str], str]
-    doorkeeper: Doorkeeper | None = None
+    doorkeeper: Doorkeeper | PassThrough | None = None
 
     @property
     def admin_keys(self) -> tuple[str, ...]:
@@ -130,6 +131,7 @@ def build(
         if library is not None:
             undo.callback(library.close)
         upstream = open_upstream(config, library, progress)
+        door = doorkeeper or open_pass_through(config, secret, upstream)
         engine = open_engine(config, directory, embedder, library, progress)
         if engine is not None:
             store.expire_knowledge(engine.name, engine.knowledge_digest, time.time())
@@ -152,11 +154,11 @@ def build(
         threads=config.store.threads,
         sharing=frozenset() if engine is None else frozenset({engine.name}),
         library=library,
-        closing=() if doorkeeper is None else (doorkeeper.close,),
+        closing=() if door is None else (door.close,),
     )
     cache.recording.recent.show_questions = config.server.show_questions
     tenants = lru_cache(maxsize=4096)(lambda key: tenant_of(secret, key))
-    return Assembled(cache, config, engine, upstream, tenants, doorkeeper)
+    return Assembled(cache, config, engine, upstream, tenants, door)
 
 
 def _chooser(config: Config) -> Callable[[Sequence[Candidate]], Candidate]:

@@ -35,6 +35,7 @@ class ChatRequest:
     `messages` is empty only for a legacy completion whose prompt is not a single text (a batch of
     prompts, or token ids): that one is kept in `options["prompt"]` and is never fuzzy.
     `options` holds every other field of the body but `model`, `stream` and `stream_options`.
+    `headers` are the caller's that the operator lets through to an upstream: part of what is asked.
     """
 
     kind: Kind
@@ -45,6 +46,7 @@ class ChatRequest:
     stream: bool = False
     stream_options: Mapping[str, Any] | None = None
     caller: Caller | None = field(default=None, compare=False, repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def route(self) -> str:

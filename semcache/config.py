@@ -109,8 +109,19 @@ class Config:
             raise ConfigError("'engines' names upstream: set 'upstream.base_url' too.")
         self.upstream.check()
         self.server.check()
+        if self.server.pass_through is not None:
+            self._check_pass_through()
         if self.upstream.knowledge and self.cag.knowledge is None:
             raise ConfigError("'upstream.knowledge' needs documents: set 'cag.knowledge' too.")
+
+    def _check_pass_through(self) -> None:
+        if "upstream" not in self.engines:
+            raise ConfigError("'server.pass_through' needs an upstream: name it in 'engines'.")
+        if self.upstream.fallbacks:
+            raise ConfigError(
+                "A caller's key is for one server: 'upstream.fallbacks' and 'server.pass_through' "
+                "do not go together."
+            )
 
     def policy_settings(self) -> PolicySettings:
         """The sections that bear on decisions, on our scales."""

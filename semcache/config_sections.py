@@ -6,6 +6,7 @@ what they configure (`cag.settings`, `knowledge.settings`).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,8 +15,29 @@ from semcache.admin_key import check_digests
 from semcache.errors import ConfigError
 from semcache.guards import DEFAULT_GUARDS
 from semcache.policy_settings import TtlRule
+from semcache.pass_through import PassThroughSettings
 from semcache.server_keys import ServerKey
 from semcache.usage import UsageMode
+from semcache.wishes import HEADERS
+
+_OURS = frozenset(
+    "accept accept-encoding api-key authorization cache-control connection content-encoding "
+    "content-length content-type cookie expect forwarded host keep-alive pragma te trailer "
+    "transfer-encoding upgrade user-agent via x-api-key x-real-ip".split()
+)
+_NEVER = ("proxy-", "sec-", "x-forwarded-", "x-semcache-")
+
+
+def check_forwarded(names: tuple[str, ...]) -> None:
+    """Raise ConfigError for one of `upstream.forward_headers` that no caller may choose."""
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+            raise ConfigError(f"'upstream.forward_headers': write '{name}' in lower case.")
+        if name in _OURS or name in HEADERS or name.startswith(_NEVER):
+            raise ConfigError(
+                f"'upstream.forward_headers' may not hold '{name}': it is the server's own, or "
+                "says who asks, or asks something of the cache."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +179,11 @@ class UpstreamSection:
     knowledge_tokens: int = 8_000
     passages: int = 8
     passage_tokens: int = 2_000
+    forward_headers: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raises ConfigError."""
+        check_forwarded(self.forward_headers)
         for name in ("knowledge_tokens", "passages", "passage_tokens"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"'upstream.{name}' must be at least 1.")
@@ -175,6 +199,7 @@ class ServerSection:
     shutdown_grace_s: int = 30
     knowledge_poll_s: float = 2.0
     keys: tuple[ServerKey, ...] = ()
+    pass_through: PassThroughSettings | None = None
     admin_keys: tuple[str, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
     show_questions: bool = True
@@ -182,3 +207,8 @@ class ServerSection:
     def check(self) -> None:
         """Raises ConfigError."""
         check_digests(self.admin_keys)
+        if self.keys and self.pass_through is not None:
+            raise ConfigError(
+                "'server.keys' are the server's own, with 'server.pass_through' callers bring "
+                "theirs: choose one."
+            )

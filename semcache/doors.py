@@ -9,6 +9,8 @@ from typing import Any
 
 from semcache.config import Config
 from semcache.errors import ConfigError
+from semcache.interfaces import Relayed
+from semcache.pass_through import PassThrough
 from semcache.prices import Prices, saved
 from semcache.quotas import Cost, Ledger
 from semcache.server_keys import Doorkeeper
@@ -32,6 +34,20 @@ def open_door(config: Config, directory: Path, secret: bytes) -> Doorkeeper | No
         if ledger is not None:
             ledger.close()
         raise
+
+
+def open_pass_through(
+    config: Config, secret: bytes, upstream: Relayed | None
+) -> PassThrough | None:
+    """Who asks the upstream about its callers' keys, where they bring their own."""
+    settings = config.server.pass_through
+    if settings is None or upstream is None:
+        return None
+
+    async def check(key: str) -> bool:
+        return await upstream.knows(key, settings.path)
+
+    return PassThrough(check, secret, time.monotonic, settings)
 
 
 def _cost(prices: Prices) -> Cost:

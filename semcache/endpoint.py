@@ -38,7 +38,8 @@ class UpstreamSettings:
 
     `base_url` ends before `/chat/completions`. `models` are glob patterns on the model asked for.
     `timeout_s` bounds each silence, not the whole answer. `headers` go with every request and
-    override ours. Raises ConfigError.
+    override ours. `key_from_caller`: requests carry their caller's key, and never `api_key`.
+    Raises ConfigError.
     """
 
     base_url: str
@@ -50,6 +51,7 @@ class UpstreamSettings:
     usage_in_streams: bool = True
     name: str = "upstream"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    key_from_caller: bool = False
 
     def __post_init__(self) -> None:
         if self.timeout_s <= 0 or self.connect_timeout_s <= 0 or self.max_connections < 1:
@@ -97,13 +99,19 @@ class Endpoint:
         self._owned = http is None
         self._http: AsyncClients = Given(http) if http is not None else _own(settings)
 
-    async def get(self, path: str) -> httpx2.Response:
-        """Open a small, quick response. Raises UpstreamError, httpx2.HTTPError."""
-        return await self._send("GET", path, None, self._quick)
+    async def get(self, path: str, key: str | None = None) -> httpx2.Response:
+        """Open a small, quick response, with a caller's key. Raises UpstreamError, HTTPError."""
+        headers = {} if key is None else {"authorization": f"Bearer {key}"}
+        return await self._send("GET", path, None, self._quick, headers)
 
-    async def post(self, path: str, wire: Any) -> httpx2.Response:
-        """Send JSON and open the response, its status good. Raises as `get`, and RequestError."""
-        return await self._send("POST", path, _encoded(wire), self._timeout)
+    async def post(
+        self, path: str, wire: Any, headers: Mapping[str, str] | None = None
+    ) -> httpx2.Response:
+        """Send JSON and open the response, its status good. Raises as `get`, and RequestError.
+
+        `headers` go with this request and override the others.
+        """
+        return await self._send("POST", path, _encoded(wire), self._timeout, headers or {})
 
     async def body(self, response: httpx2.Response) -> bytes:
         """The whole body. Raises UpstreamError beyond MAX_ANSWER_BYTES, httpx2.HTTPError."""
@@ -141,15 +149,21 @@ class Endpoint:
         return UpstreamError(f"The upstream {self.name!r} {says}.", status=status)
 
     async def _send(
-        self, method: str, path: str, content: bytes | None, timeout: httpx2.Timeout
+        self,
+        method: str,
+        path: str,
+        content: bytes | None,
+        timeout: httpx2.Timeout,
+        own: Mapping[str, str],
     ) -> httpx2.Response:
         if self._http.is_closed:
             raise UpstreamError(f"The upstream {self.name!r} is shut down.", status=503)
         url = f"{self.root}/{path}"
-        http = self._http.here()
-        request = http.build_request(
-            method, url, content=content, headers=self._headers, timeout=timeout
-        )
+        http, headers = self._http.here(), self._headers
+        if own:
+            headers = self._headers.copy()
+            headers.update(own)
+        request = http.build_request(method, url, content=content, headers=headers, timeout=timeout)
         response = await http.send(request, stream=True, follow_redirects=False)
         if response.is_success:
             return response
@@ -191,7 +205,7 @@ def _request_headers(settings: UpstreamSettings) -> httpx2.Headers:
     headers = httpx2.Headers(
         {"accept": "application/json", "content-type": "application/json", "user-agent": "semcache"}
     )
-    if settings.api_key:
+    if settings.api_key and not settings.key_from_caller:
         headers["authorization"] = f"Bearer {settings.api_key}"
     headers.update(settings.headers)
     return headers

@@ -78,12 +78,14 @@ def _servers(config: Config, base_url: str) -> Upstream | Failover:
     from semcache.upstream import Upstream, UpstreamSettings
 
     section = config.upstream
+    from_caller = config.server.pass_through is not None
 
     def opened(base_url: str, key_env: str) -> Upstream:
         return Upstream(
             UpstreamSettings(
                 base_url=base_url,
-                api_key=os.environ.get(key_env) or None,
+                api_key=None if from_caller else os.environ.get(key_env) or None,
+                key_from_caller=from_caller,
                 models=section.models,
                 timeout_s=section.timeout_s,
                 connect_timeout_s=section.connect_timeout_s,

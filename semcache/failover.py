@@ -72,12 +72,18 @@ class Failover:
         """The first one's."""
         return self._first.models()
 
-    async def fetch_models(self) -> list[dict[str, Any]]:
-        """What the first that lists any lists."""
+    async def fetch_models(self, key: str | None = None) -> list[dict[str, Any]]:
+        """What the first that lists any lists; a caller's key is for the first one only."""
+        if key is not None:
+            return await self._first.fetch_models(key)
         for one in self._alternatives:
             if found := await one.answerer.fetch_models():
                 return found
         return []
+
+    async def knows(self, key: str, path: str) -> bool:
+        """Whether the first one knows the key. Raises UpstreamError."""
+        return await self._first.knows(key, path)
 
     async def answer(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """The answer of the first that can. Raises what the last one that was asked raises."""

@@ -115,9 +115,13 @@ class Grounded:
         """The other answerer's."""
         return self._answerer.models()
 
-    async def fetch_models(self) -> list[dict[str, Any]]:
+    async def fetch_models(self, key: str | None = None) -> list[dict[str, Any]]:
         """The other answerer's."""
-        return await self._answerer.fetch_models()
+        return await self._answerer.fetch_models(key)
+
+    async def knows(self, key: str, path: str) -> bool:
+        """Whether the other answerer does."""
+        return await self._answerer.knows(key, path)
 
     async def answer(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """The other's answer to the grounded question. Raises what it raises, and StoreError."""

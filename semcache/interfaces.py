@@ -287,6 +287,13 @@ class Answerer(Protocol):
 class Relayed(Answerer, Protocol):
     """An answerer that lists its models from elsewhere."""
 
-    async def fetch_models(self) -> list[dict[str, Any]]:
-        """As they are listed there; empty where that cannot be had."""
+    async def fetch_models(self, key: str | None = None) -> list[dict[str, Any]]:
+        """As they are listed there, for a caller's key; empty where that cannot be had."""
+        ...
+
+    async def knows(self, key: str, path: str) -> bool:
+        """Whether a caller's key is good there: for a GET of `path`.
+
+        Raises AnswerError where that cannot be told.
+        """
         ...

@@ -206,7 +206,7 @@ def _scope_digest(scope: Scope) -> str:
 def _params_digest(
     request: ChatRequest, fixed: Sequence[Message], frame: str, user: Sequence[str]
 ) -> str:
-    if not (request.options or fixed or frame or user):
+    if not (request.options or fixed or frame or user or request.headers):
         return _plain_params_digest(request.kind)
     options = {
         name: value
@@ -218,6 +218,8 @@ def _params_digest(
             options[name] = float(options[name])
     parts = [request.kind.encode(), _json(options), _utf8(frame)]
     parts.extend(map(_message_bytes, fixed))
+    if request.headers:
+        parts = [_digest(b"with headers", _json(request.headers), *parts).encode()]
     if user:
         return _digest(b"params of a user", _json(user), *parts)
     return _digest(b"params", *parts)

@@ -20,7 +20,7 @@ from semcache.answer_form import is_answer, is_event_stream
 from semcache.chat import ChatRequest, Kind
 from semcache.completion import Chunk, Completion, replay
 from semcache.endpoint import MAX_ANSWER_BYTES, Endpoint, UpstreamSettings
-from semcache.errors import UpstreamError
+from semcache.errors import AuthenticationError, UpstreamError
 from semcache.keys import Source
 from semcache.sse import DONE_DATA, EventDecoder
 
@@ -45,6 +45,7 @@ class Upstream:
         self._patterns = settings.models
         self._source = Source(answerer=settings.name, model=self._endpoint.root)
         self._asks_usage = settings.usage_in_streams
+        self._from_caller = settings.key_from_caller
 
     @property
     def name(self) -> str:
@@ -63,16 +64,35 @@ class Upstream:
         """The patterns that are plain names."""
         return [pattern for pattern in self._patterns if not set("*?[") & set(pattern)]
 
-    async def fetch_models(self) -> list[dict[str, Any]]:
-        """What the upstream lists under `/models`, as far as it is accepted; empty on an error."""
+    async def fetch_models(self, key: str | None = None) -> list[dict[str, Any]]:
+        """What the upstream lists under `/models`, as far as it is accepted; empty on an error.
+
+        `key` is a caller's, where callers bring theirs.
+        """
         try:
-            async with aclosing(await self._endpoint.get("models")) as response:
+            async with aclosing(await self._endpoint.get("models", key)) as response:
                 listed = orjson.loads(await self._endpoint.body(response))["data"]
             named = [model for model in listed if isinstance(model["id"], str)]
         except (httpx2.HTTPError, UpstreamError, ValueError, KeyError, TypeError) as error:
             _log.warning("upstream %s: no list of models: %s", self.name, type(error).__name__)
             return []
         return [model for model in named if self._serves(model["id"])]
+
+    async def knows(self, key: str, path: str) -> bool:
+        """Whether a caller's key is good for a GET of `path`.
+
+        Raises UpstreamError where that cannot be told.
+        """
+        try:
+            async with aclosing(await self._endpoint.get(path, key)) as response:
+                await self._endpoint.body(response)
+            return True
+        except httpx2.HTTPError as error:
+            raise self._endpoint.failure(error) from error
+        except UpstreamError as error:
+            if error.status in {401, 403}:
+                return False
+            raise
 
     async def answer(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """Relay the upstream's answer, chunk by chunk. Closing it early leaves the upstream.
@@ -102,18 +122,29 @@ class Upstream:
     async def _ask(self, request: ChatRequest) -> httpx2.Response:
         """An open response, with usage asked for in a stream where the caller did not."""
         path, wire = _PATHS[request.kind], request.to_wire()
+        headers = self._headers(request)
         if not (request.stream and self._asks_usage and not request.include_usage):
-            return await self._endpoint.post(path, wire)
+            return await self._endpoint.post(path, wire, headers)
         options = {**(request.stream_options or {}), "include_usage": True}
         try:
-            return await self._endpoint.post(path, {**wire, "stream_options": options})
+            return await self._endpoint.post(path, {**wire, "stream_options": options}, headers)
         except UpstreamError as error:
             if error.status not in {400, 422} or b"stream_options" not in (error.body or b""):
                 raise
-        response = await self._endpoint.post(path, wire)
+        response = await self._endpoint.post(path, wire, headers)
         self._asks_usage = False  # only now: the refusal was not about something else
         _log.info("upstream %s refuses stream_options; its streams carry no usage", self.name)
         return response
+
+    def _headers(self, request: ChatRequest) -> dict[str, str]:
+        """The caller's own, of which there are two kinds: what the operator lets through, a key."""
+        headers = dict(request.headers)
+        if self._from_caller:
+            key = "" if request.caller is None else request.caller.key
+            if not key:  # nobody else's key ever stands in for it
+                raise AuthenticationError("This upstream needs the caller's own key.")
+            headers["authorization"] = f"Bearer {key}"
+        return headers
 
     def _serves(self, model: str) -> bool:
         return any(fnmatchcase(model, pattern) for pattern in self._patterns)

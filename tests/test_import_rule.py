@@ -44,7 +44,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"sse", "answer_form", "server_keys", "wishes", "admin_key", "observed"})
-    | frozenset({"quotas"}),
+    | frozenset({"quotas", "pass_through"}),
     frozenset({"keys", "flight"}),
     frozenset(
         {

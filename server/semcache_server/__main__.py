@@ -16,6 +16,7 @@ from semcache.assembly import Assembled, build
 from semcache.config import Config, default_config
 from semcache.config_sections import ServerSection
 from semcache.errors import ConfigError, SemcacheError
+from semcache.pass_through import PassThrough
 from semcache_server.admin import AdminDoor
 from semcache_server.app import Serving, build_app
 from semcache_server.listening import uvicorn_config
@@ -97,6 +98,8 @@ def serve(assembled: Assembled, cache_file_key: str) -> None:
         cache=assembled.cache,
         tenant_of=assembled.tenant_of if door is None else door.tenant_of,
         caller_of=None if door is None else door.caller_of,
+        admit=door.admit if isinstance(door, PassThrough) else None,
+        forward_headers=assembled.config.upstream.forward_headers,
         model=assembled.default_model,
         embedding_names=assembled.embedding_names,
         more_models=() if upstream is None else (upstream.fetch_models,),
@@ -138,7 +141,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _require_keys(server: ServerSection, *, insecure: bool) -> None:
     """A server that others can reach lets nobody in without a key. Raises ConfigError."""
-    if server.keys or insecure or _is_loopback(server.host):
+    if server.keys or server.pass_through or insecure or _is_loopback(server.host):
         return
     raise ConfigError(
         f"'{server.host}' can be reached from other machines, and no keys are configured: make "

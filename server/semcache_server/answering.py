@@ -61,7 +61,10 @@ class InFlight:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """The ASGI application of one kind of request. `caller_of` authenticates a bearer key."""
+    """The ASGI application of one kind of request. `caller_of` authenticates a bearer key.
+
+    `forwarded`: names of headers, in lower case, that go on to an upstream.
+    """
 
     cache: SemCache
     kind: Kind
@@ -69,6 +72,7 @@ class Answering:
     max_body_bytes: int
     clock: Callable[[], float]
     in_flight: InFlight = field(default_factory=InFlight)
+    forwarded: tuple[bytes, ...] = ()
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         try:
@@ -105,6 +109,8 @@ class Answering:
         asked, wishes = taken_from_body(parse_json(body))
         caller = self.caller_of(bearer_key(scope))
         request = ChatRequest.from_wire(asked, tenant=caller.tenant, kind=self.kind, caller=caller)
+        if self.forwarded:
+            request = replace(request, headers=_let_through(scope, self.forwarded))
         directives = joined(directives_of(scope), wishes)
         if caller.account is not None and caller.account.exhausted:
             directives = replace(directives, only_if_cached=True)
@@ -189,6 +195,12 @@ class Answering:
             broken = AnswerError("The answer broke off; ask again.")
             ending = b"data: " + orjson.dumps(broken.to_wire()) + b"\n\n"
         await send({"type": "http.response.body", "body": ending})
+
+
+def _let_through(scope: ASGIScope, names: tuple[bytes, ...]) -> tuple[tuple[str, str], ...]:
+    """The headers of these names, in one order; of two with one name the first."""
+    found = ((name, header(scope, name)) for name in names)
+    return tuple((name.decode(), value) for name, value in found if value)
 
 
 def _require_quota(plan: Plan) -> None:

@@ -33,8 +33,10 @@ from semcache_server.trust import Trust
 from semcache_server.wire import UNEXPECTED, ASGIScope, respond_error
 
 log = logging.getLogger("semcache.server")
+_OPEN = frozenset({"/", "/healthz", "/readyz"})  # for everybody, whatever the key
 
-ListModels = Callable[[], Awaitable[list[dict[str, Any]]]]
+ListModels = Callable[[str | None], Awaitable[list[dict[str, Any]]]]
+"""For a caller's key, where callers bring their own for the upstream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,8 @@ class Serving:
     """What the application serves. Times in seconds, sizes in bytes.
 
     `tenant_of` authenticates a bearer key, and so does `caller_of` where more is known of its owner
-    than the tenant. `more_models` asks the upstreams for theirs. `refresh`
-    looks at the knowledge folder and brings cache and engine up to date with it.
+    than the tenant; `admit` is awaited before them. `more_models` asks the upstreams for theirs.
+    `refresh` looks at the knowledge folder and brings cache and engine up to date with it.
     """
 
     cache: SemCache
@@ -58,6 +60,8 @@ class Serving:
     admin: AdminDoor = field(default_factory=AdminDoor)
     clock: Callable[[], float] = field(default=time.time)
     caller_of: Callable[[str], Caller] | None = None
+    admit: Callable[[str], Awaitable[None]] | None = None
+    forward_headers: Sequence[str] = ()
 
 
 class Readiness:
@@ -88,7 +92,22 @@ def build_app(serving: Serving) -> Front:
             Exception: _unexpected,
         },
     )
-    return Front(answering, rest, {path: app.at_once for path, app in answering.items()})
+    at_once = {path: app.at_once for path, app in answering.items()}
+    return Front(answering, rest, at_once, _before(serving))
+
+
+def _before(serving: Serving) -> Callable[[ASGIScope], Awaitable[None]] | None:
+    """What must be known of a key before anything is done for it; an admin's is nobody's tenant."""
+    admit = serving.admit
+    if admit is None:
+        return None
+
+    async def before(scope: ASGIScope) -> None:
+        key = "" if scope["path"] in _OPEN else bearer_key(scope)
+        if key and not serving.admin.knows(key):
+            await admit(key)
+
+    return before
 
 
 def _other_routes(serving: Serving, readiness: Readiness) -> list[Route]:
@@ -138,6 +157,7 @@ def _answering(serving: Serving, kind: Any, in_flight: InFlight) -> Answering:
         cache=serving.cache,
         kind=kind,
         caller_of=serving.caller_of or (lambda key: Caller(serving.tenant_of(key))),
+        forwarded=tuple(name.encode() for name in serving.forward_headers),
         max_body_bytes=serving.max_body_bytes,
         clock=serving.clock,
         in_flight=in_flight,
@@ -165,13 +185,14 @@ def _readyz(readiness: Readiness) -> Callable[[Request], Awaitable[Response]]:
     return readyz
 
 
-async def _listed(serving: Serving) -> list[dict[str, Any]]:
+async def _listed(serving: Serving, scope: ASGIScope) -> list[dict[str, Any]]:
     own = [name for answerer in serving.cache.answerers for name in answerer.models()]
     models: dict[str, dict[str, Any]] = {}
     for name in [*own, *serving.embedding_names]:
         models[name] = {"id": name, "object": "model", "created": 0, "owned_by": "semcache"}
+    key = None if serving.admit is None else bearer_key(scope)
     for more in serving.more_models:
-        for model in await more():
+        for model in await more(key):
             models.setdefault(str(model.get("id")), model)
     return list(models.values())
 
@@ -179,7 +200,7 @@ async def _listed(serving: Serving) -> list[dict[str, Any]]:
 def _models(serving: Serving) -> Callable[[Request], Awaitable[Response]]:
     async def models(request: Request) -> Response:
         _tenant(serving, request.scope)
-        return JSONResponse({"object": "list", "data": await _listed(serving)})
+        return JSONResponse({"object": "list", "data": await _listed(serving, request.scope)})
 
     return models
 
@@ -188,7 +209,7 @@ def _model(serving: Serving) -> Callable[[Request], Awaitable[Response]]:
     async def model(request: Request) -> Response:
         _tenant(serving, request.scope)
         name = request.path_params["name"]
-        for listed in await _listed(serving):
+        for listed in await _listed(serving, request.scope):
             if listed["id"] == name:
                 return JSONResponse(listed)
         raise HTTPException(404, f"The model '{name}' does not exist here.")

@@ -15,7 +15,8 @@ from typing import Any, TypeAlias, cast
 from uvicorn import Config as UvicornConfig
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from semcache_server.wire import ASGIScope, Headers, Receive, Send, header
+from semcache.errors import SemcacheError
+from semcache_server.wire import ASGIScope, Headers, Receive, Send, header, respond_error
 
 log = logging.getLogger("semcache.server")
 _OK = b"HTTP/1.1 200 OK"
@@ -30,7 +31,8 @@ _SMALL = 32_768  # bytes of a body that is waited for whole; uvicorn stops readi
 class Front:
     """The ASGI application: POSTs to `direct` go straight to their handlers.
 
-    `at_once`, by path, may answer a POST before any of them is called.
+    `at_once`, by path, may answer a POST before any of them is called; `before` is awaited before
+    any other is, and may refuse a request.
     """
 
     def __init__(
@@ -38,10 +40,12 @@ class Front:
         direct: Mapping[str, ASGIApp],
         rest: ASGIApp,
         at_once: Mapping[str, AtOnce] | None = None,
+        before: Callable[[ASGIScope], Awaitable[None]] | None = None,
     ) -> None:
         self._direct = direct
         self.rest = rest
         self.at_once = at_once or {}
+        self._before = before
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,7 +53,11 @@ class Front:
             return
         app = self._direct.get(scope["path"]) if scope["method"] == "POST" else None
         try:
+            if self._before is not None:
+                await self._before(scope)
             await (app or self.rest)(scope, receive, send)
+        except SemcacheError as error:  # of `before`: the others answer their own
+            await respond_error(send, error)
         except Exception:  # it has been answered: uvicorn would break the connection off as well
             log.exception("a request met an unexpected error")
 
