@@ -14,8 +14,8 @@ from semcache import guards
 from semcache.admin_key import check_digests
 from semcache.errors import ConfigError
 from semcache.guards import DEFAULT_GUARDS
-from semcache.policy_settings import TtlRule
 from semcache.pass_through import PassThroughSettings
+from semcache.policy_settings import TtlRule
 from semcache.server_keys import ServerKey
 from semcache.usage import UsageMode
 from semcache.wishes import HEADERS
