@@ -8,11 +8,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from semcache.chat import Kind
+from semcache.responses.form import ENDS, is_event_wire, is_response, is_sound_event
+
 
 def is_event_stream(content_type: str, *, asked_for: bool) -> bool:
     """What the server says that it sends; what was asked for where it does not say."""
     kind = content_type.partition(";")[0].strip().lower()
     return kind == "text/event-stream" or (asked_for and not kind.endswith("json"))
+
+
+def is_wire_of(kind: Kind, wire: Mapping[str, Any]) -> bool:
+    """Whether this object is an answer of this kind, or an event of one, and tells no error."""
+    if kind == "response":
+        return is_response(wire) or is_sound_event(wire)
+    return not wire.get("error") and not is_event_wire(wire) and is_answer(wire)
+
+
+def error_in(wire: Mapping[str, Any]) -> Any:
+    """The error that a server tells in place of an answer, or None."""
+    if wire.get("type") == "error" and "error" not in wire:  # an event of a response's stream
+        return {"type": "server_error", **{n: wire.get(n) for n in ("message", "code", "param")}}
+    return wire.get("error") or None
+
+
+def is_last(wire: Mapping[str, Any]) -> bool:
+    """Whether a response's stream ends with this event; other streams end with `[DONE]`."""
+    return wire.get("type") in ENDS
 
 
 def is_answer(wire: Mapping[str, Any]) -> bool:

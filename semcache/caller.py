@@ -71,6 +71,7 @@ def paying(caller: Caller | None, model: str, chunks: Sequence[Chunk]) -> Iterat
 def _usage(chunks: Sequence[Chunk]) -> Mapping[str, Any]:
     """As the answerer says it; where it does not, every chunk is a token."""
     for chunk in reversed(chunks):
-        if isinstance(usage := chunk.wire.get("usage"), dict):
+        told = chunk.wire.get("response") or chunk.wire  # a response's last event holds it whole
+        if isinstance(told, dict) and isinstance(usage := told.get("usage"), dict):
             return usage
     return {"completion_tokens": len(chunks), "total_tokens": len(chunks)}

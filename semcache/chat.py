@@ -4,28 +4,33 @@ Rules of this file:
 1. `from_wire` accepts what OpenAI's servers accept, keeps unknown fields, and refuses what no
    server could mean: wrong types, absurd numbers, no messages. A refusal names the field.
 2. Nothing is defaulted, reordered or dropped: `to_wire` gives back what came in, except that not
-   streaming is said by silence, and a list of one prompt as that prompt.
+   streaming is said by silence, and a list of one prompt, or of one bare text, as that text.
 3. Mappings inside a request are never changed after parsing.
 
-The field rules follow OpenAI's API reference for `/v1/chat/completions` and `/v1/completions`.
+The field rules follow OpenAI's API reference for `/v1/chat/completions`, `/v1/completions` and
+`/v1/responses`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from semcache.caller import Caller
 from semcache.errors import RequestError
+from semcache.field_rules import RULES, is_int, is_objects
+from semcache.responses.asked import input_of, read_input
 
-Kind = Literal["chat", "completion"]
+Kind = Literal["chat", "completion", "response"]
 Message = Mapping[str, Any]
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 MAX_MESSAGES = 4096
 MAX_MODEL_NAME = 256
+TEXT_PARTS = frozenset({"text", "input_text"})
+
+_OWN_FIELDS = frozenset({"model", "messages", "stream", "stream_options"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,8 @@ class ChatRequest:
     """One question to a model, from one tenant: the `caller`'s, where there is one.
 
     `messages` is empty only for a legacy completion whose prompt is not a single text (a batch of
-    prompts, or token ids): that one is kept in `options["prompt"]` and is never fuzzy.
+    prompts, or token ids): that one is kept in `options["prompt"]` and is never fuzzy; and for a
+    response whose prompt is stored at the server. Those of a response are the items of its input.
     `options` holds every other field of the body but `model`, `stream` and `stream_options`.
     `headers` are the caller's that the operator lets through to an upstream: part of what is asked.
     """
@@ -51,7 +57,7 @@ class ChatRequest:
     @property
     def route(self) -> str:
         """The last part of the path that such a request comes to: `chat`, `completions`, …"""
-        return "completions" if self.kind == "completion" else self.kind
+        return self.kind if self.kind == "chat" else f"{self.kind}s"
 
     @classmethod
     def from_wire(
@@ -64,12 +70,15 @@ class ChatRequest:
         if not isinstance(model, str) or not 0 < len(model) <= MAX_MODEL_NAME:
             raise RequestError("You must provide a model parameter: a short text.", param="model")
         for name, value in body.items():
-            rule = _RULES.get(name)
+            rule = RULES.get(name)
             if rule is not None and value is not None and not rule.holds(value):
                 raise RequestError(f"Invalid value for '{name}': expected {rule.says}.", param=name)
         options = {k: v for k, v in body.items() if k not in _OWN_FIELDS}
         if kind == "chat":
             messages = _messages(body.get("messages"))
+        elif kind == "response":
+            messages = read_input(body)
+            options.pop("input", None)
         else:
             messages = _prompt(body.get("prompt"))
             if messages:
@@ -90,6 +99,8 @@ class ChatRequest:
         body: dict[str, Any] = {"model": self.model}
         if self.kind == "chat":
             body["messages"] = list(self.messages)
+        elif self.kind == "response" and self.messages:
+            body["input"] = input_of(self.messages)
         elif self.messages:
             body["prompt"] = self.messages[0]["content"]
         body.update(self.options)
@@ -143,7 +154,7 @@ def message_text(message: Message) -> str:
         return content
     if not isinstance(content, list):
         return ""
-    texts = (part.get("text") for part in content if part.get("type") == "text")
+    texts = (part.get("text") for part in content if part.get("type") in TEXT_PARTS)
     return "\n".join(text for text in texts if isinstance(text, str))
 
 
@@ -165,7 +176,7 @@ def _message_problem(message: object) -> str | None:
     role = message.get("role")
     if not isinstance(role, str) or role not in ROLES:
         return f"'role' must be one of {', '.join(sorted(ROLES))}"
-    if not _is_objects(message.get("tool_calls") or []):
+    if not is_objects(message.get("tool_calls") or []):
         return "'tool_calls' must be a list of objects"
     if not isinstance(message.get("function_call") or {}, dict):
         return "'function_call' must be an object"
@@ -212,86 +223,9 @@ def _prompt(value: object) -> tuple[Message, ...]:
 def _is_prompt_batch(value: list[Any]) -> bool:
     return (
         all(isinstance(item, str) for item in value)
-        or all(_is_int(item) for item in value)
+        or all(is_int(item) for item in value)
         or all(
-            isinstance(item, list) and bool(item) and all(_is_int(token) for token in item)
+            isinstance(item, list) and bool(item) and all(is_int(token) for token in item)
             for item in value
         )
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    holds: Callable[[Any], bool]
-    says: str
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _number(low: float, high: float) -> _Rule:
-    def holds(value: object) -> bool:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return False
-        return math.isfinite(value) and low <= value <= high
-
-    return _Rule(holds, f"a number between {low:g} and {high:g}")
-
-
-def _integer(low: int, high: int) -> _Rule:
-    return _Rule(lambda v: _is_int(v) and low <= v <= high, f"an integer from {low} to {high}")
-
-
-def _of(kind: type, says: str) -> _Rule:
-    return _Rule(lambda v: isinstance(v, kind), says)
-
-
-def _is_stop(value: object) -> bool:
-    if isinstance(value, list):
-        return len(value) <= 64 and all(isinstance(item, str) and item for item in value)
-    return isinstance(value, str) and bool(value)
-
-
-def _is_objects(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
-
-
-def _is_tools(value: Any) -> bool:
-    return _is_objects(value) and all(isinstance(tool.get("type"), str) for tool in value)
-
-
-def _is_response_format(value: object) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("type"), str)
-
-
-_MAX_INT = 2**31 - 1
-_RULES: Mapping[str, _Rule] = {
-    "temperature": _number(0, 2),
-    "top_p": _number(0, 1),
-    "presence_penalty": _number(-2, 2),
-    "frequency_penalty": _number(-2, 2),
-    "n": _integer(1, 128),
-    "best_of": _integer(1, 128),
-    "max_tokens": _integer(1, _MAX_INT),
-    "max_completion_tokens": _integer(1, _MAX_INT),
-    "top_logprobs": _integer(0, 20),
-    "seed": _integer(-(2**63), 2**63 - 1),
-    "logprobs": _Rule(
-        lambda v: isinstance(v, bool) or (_is_int(v) and 0 <= v <= 20),
-        "true, false, or (for completions) an integer from 0 to 20",
-    ),
-    "stop": _Rule(_is_stop, "a text, or a list of at most 64 texts, none of them empty"),
-    "tools": _Rule(_is_tools, "a list of objects with a 'type'"),
-    "functions": _of(list, "a list"),
-    "logit_bias": _of(dict, "an object"),
-    "metadata": _of(dict, "an object"),
-    "response_format": _Rule(_is_response_format, "an object with a 'type'"),
-    "stream": _of(bool, "true or false"),
-    "stream_options": _of(dict, "an object"),
-    "parallel_tool_calls": _of(bool, "true or false"),
-    "user": _of(str, "a text"),
-    "suffix": _of(str, "a text"),
-    "echo": _of(bool, "true or false"),
-}
-_OWN_FIELDS = frozenset({"model", "messages", "stream", "stream_options"})

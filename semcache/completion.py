@@ -8,7 +8,8 @@ Rules of this file:
 3. `collect` also merges the streams of real servers: content and tool-call arguments in pieces,
    several choices interleaved, usage in a last chunk without choices.
 
-Legacy text completions (`text` in a choice, no `message`) pass through the same two functions.
+Legacy text completions (`text` in a choice, no `message`) pass through the same two functions, and
+so do responses (`responses.events`), whose streams end with the whole answer.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from semcache.merging import SPOKEN, merge_choice, whole_choice
+from semcache.responses import events, form
 
 Wire = Mapping[str, Any]
 
@@ -30,14 +32,14 @@ _PIECE = re.compile(r"\s*\S{1,16}|\s+")
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One event of a stream: `wire` is the `chat.completion.chunk` object."""
+    """One event of a stream: `wire` is the `chat.completion.chunk`, or a response's event."""
 
     wire: Wire
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A whole answer: `wire` is the `chat.completion` (or `text_completion`) object."""
+    """A whole answer: `wire` is the `chat.completion`, `text_completion` or `response` object."""
 
     wire: Wire
 
@@ -53,8 +55,15 @@ class Completion:
         return self.wire.get("object") == "text_completion"
 
     @property
+    def is_response(self) -> bool:
+        """Whether this is an answer of the Responses interface."""
+        return self.wire.get("object") == "response"
+
+    @property
     def text(self) -> str:
-        """The first choice's text, empty where it has none."""
+        """The first choice's text, empty where it has none; all text of a response."""
+        if self.is_response:
+            return form.text_of(self.wire)
         for choice in self.choices:
             message = choice if self.is_text else choice.get("message") or {}
             return message.get("text" if self.is_text else "content") or ""
@@ -93,6 +102,9 @@ def collect(chunks: Iterable[Chunk]) -> Completion:
     top: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
     is_text = False
+    chunks = list(chunks)
+    if chunks and chunks[-1].wire.get("type") in form.ENDS:
+        return Completion(chunks[-1].wire["response"])
     for chunk in chunks:
         for name, value in chunk.wire.items():
             if name == "choices":
@@ -137,6 +149,9 @@ def replay(completion: Completion) -> Iterator[Chunk]:
     comes in a last chunk without choices.
     """
     wire = completion.wire
+    if completion.is_response:
+        yield from map(Chunk, events.replay(wire))
+        return
     every = {name: wire[name] for name in _ON_EVERY_CHUNK if name in wire}
     every["object"] = "text_completion" if completion.is_text else "chat.completion.chunk"
     apart = {"choices", "usage", *every}

@@ -1,7 +1,7 @@
 """What was answered lately, so that a person's verdict on an answer finds what it is about.
 
 An id is 24 hex digits: 16 that nobody can guess, new in every process, and a counter. A replayed
-answer carries it as its response id too (`chatcmpl-` and the id), so the two are one.
+answer carries it as its response id too (`chatcmpl-` or `resp_` and the id), so the two are one.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Decisions:
             return True
 
     def _number(self, name: str) -> int | None:
-        id_ = name.rpartition("-")[2]
+        id_ = name.replace("_", "-").rpartition("-")[2]
         if len(id_) != len(self._prefix) + 8 or not id_.startswith(self._prefix):
             return None
         try:

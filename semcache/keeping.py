@@ -11,6 +11,7 @@ from semcache.chat import ChatRequest
 from semcache.completion import Completion
 from semcache.directives import NONE, Directives
 from semcache.policy_settings import PolicySettings
+from semcache.responses import form
 
 _FINISHED = frozenset({"stop", "tool_calls", "function_call"})
 
@@ -46,12 +47,9 @@ def keep(
     """
     if completion.wire.get("error") is not None:
         return Skip("error")
-    if not completion.choices:
-        return Skip("empty")
-    for choice in completion.choices:
-        problem = _choice_problem(choice)
-        if problem is not None:
-            return Skip(problem)
+    problem = _problem(completion)
+    if problem is not None:
+        return Skip(problem)
     if len(orjson.dumps(completion.wire)) > settings.max_entry_bytes:
         return Skip("too large")
     rule = None if request is None else settings.rule(request.model, request.route)
@@ -60,6 +58,14 @@ def keep(
         life, stale_s = rule.ttl_s, rule.stale_while_revalidate_s
     lives = [ttl for ttl in (life, directives.ttl_s) if ttl is not None]
     return Keep(now + min(lives) if lives else None, stale_s)
+
+
+def _problem(completion: Completion) -> str | None:
+    if completion.is_response:
+        return form.problem(completion.wire)
+    if not completion.choices:
+        return "empty"
+    return next(filter(None, map(_choice_problem, completion.choices)), None)
 
 
 def _choice_problem(choice: dict[str, Any]) -> str | None:

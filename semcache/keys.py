@@ -25,7 +25,7 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 
-from semcache.chat import ChatRequest, Message, message_text
+from semcache.chat import TEXT_PARTS, ChatRequest, Message, message_text
 from semcache.errors import RequestError
 
 _NOT_IN_KEY = frozenset(
@@ -41,7 +41,7 @@ _NOT_IN_KEY = frozenset(
 )
 _IDENTITY = ("safety_identifier", "user")
 _NUMERIC = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
-_BARE_TEXT = {"type": "text"}
+_BARE_TEXTS = tuple({"type": kind} for kind in sorted(TEXT_PARTS))
 _SORTED = orjson.OPT_SORT_KEYS
 
 
@@ -216,6 +216,8 @@ def _params_digest(
     for name in _NUMERIC:
         if name in options:
             options[name] = float(options[name])
+    if request.kind == "response" and request.options.get("store") is False:
+        options["store"] = False  # what is kept at the server can be named by a later request
     parts = [request.kind.encode(), _json(options), _utf8(frame)]
     parts.extend(map(_message_bytes, fixed))
     if request.headers:
@@ -242,8 +244,9 @@ def _without_text(message: Message) -> tuple[Message, ...]:
     Where a text stands among the images is part of what is asked, and so is all that a text part
     holds beside its text; a message of nothing but text is as fuzzy in parts as in one piece.
     """
-    kept = [_less_text(part) if part.get("type") == "text" else part for part in _parts(message)]
-    if all(part == _BARE_TEXT for part in kept):
+    parts = _parts(message)
+    kept = [_less_text(part) if part.get("type") in TEXT_PARTS else part for part in parts]
+    if all(part in _BARE_TEXTS for part in kept):
         kept = []
     rest = {name: value for name, value in message.items() if name != "content"}
     if not kept and rest == {"role": "user"}:

@@ -30,6 +30,7 @@ from semcache.memory import Memory, Remembered
 from semcache.new_entry import entry_of
 from semcache.policy import Keep, Keeping, PolicySettings, Skip
 from semcache.render import Rendered
+from semcache.render_response import rendered
 from semcache.reply import Decided, Plan
 from semcache.retries import Retries
 from semcache.tally import Tally
@@ -284,10 +285,10 @@ class Layers:
             return [None]
 
     def _remember(self, entry: Entry, version: int, withdrawals: int) -> Rendered:
-        rendered = Rendered(entry.completion, self.settings.usage)
-        size = rendered.size_bytes + 1024
-        self.memory.put(Remembered(entry, rendered, version, size), withdrawals)
-        return rendered
+        made = rendered(entry.completion, self.settings.usage)
+        size = made.size_bytes + 1024
+        self.memory.put(Remembered(entry, made, version, size), withdrawals)
+        return made
 
     def _touch(self, entry: Entry) -> None:
         try:

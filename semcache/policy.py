@@ -35,6 +35,7 @@ from semcache.keeping import Skip as Skip
 from semcache.keeping import keep as keep
 from semcache.policy_settings import PolicySettings as PolicySettings
 from semcache.policy_settings import TtlRule as TtlRule
+from semcache.responses.asked import refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Admission:
 
 def admit(request: ChatRequest, directives: Directives, settings: PolicySettings) -> Admission:
     """Decide whether a request takes part in the cache."""
+    if request.kind == "response" and (why := refused(request.options)) is not None:
+        return Admission(read=False, write=False, reason=why)
     temperature = request.options.get("temperature")
     wanted = temperature is not None and temperature > settings.max_temperature
     if wanted and request.options.get("seed") is None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from semcache.chat import ChatRequest
 from semcache.completion import Completion, replay
 from semcache.sse import DONE
 from semcache.usage import UsageMode, shown
@@ -43,6 +44,10 @@ class Rendered:
         self._body: bytes | None = None
         self._events: tuple[bytes, ...] | None = None
         self._usage: tuple[bytes, ...] = ()
+
+    def to(self, request: ChatRequest) -> Rendered:
+        """The same answer to this request."""
+        return self
 
     @property
     def size_bytes(self) -> int:

@@ -10,6 +10,7 @@ import orjson
 
 from semcache.completion import Chunk
 from semcache.errors import UpstreamError
+from semcache.responses.form import is_event_wire
 
 DONE = b"data: [DONE]\n\n"
 DONE_DATA = "[DONE]"
@@ -18,7 +19,10 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def encode(chunk: Chunk) -> bytes:
-    """One event that carries the chunk as JSON on one line."""
+    """One event that carries the chunk as JSON on one line; a response's events have names."""
+    if is_event_wire(chunk.wire):
+        name = str(chunk.wire["type"]).encode()
+        return b"event: %b\ndata: %b\n\n" % (name, orjson.dumps(chunk.wire))
     return b"data: " + orjson.dumps(chunk.wire) + b"\n\n"
 
 

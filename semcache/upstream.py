@@ -16,17 +16,22 @@ from typing import Any
 import httpx2
 import orjson
 
-from semcache.answer_form import is_answer, is_event_stream
+from semcache.answer_form import error_in, is_event_stream, is_last, is_wire_of
 from semcache.chat import ChatRequest, Kind
 from semcache.completion import Chunk, Completion, replay
 from semcache.endpoint import MAX_ANSWER_BYTES, Endpoint, UpstreamSettings
 from semcache.errors import AuthenticationError, UpstreamError
 from semcache.keys import Source
+from semcache.responses.form import is_response
 from semcache.sse import DONE_DATA, EventDecoder
 
 __all__ = ["Upstream", "UpstreamSettings"]
 
-_PATHS: Mapping[Kind, str] = {"chat": "chat/completions", "completion": "completions"}
+_PATHS: Mapping[Kind, str] = {
+    "chat": "chat/completions",
+    "completion": "completions",
+    "response": "responses",
+}
 # How long the end of the body may lag behind `[DONE]` before its connection is given up.
 _TAIL_S = 0.05
 _log = logging.getLogger(__name__)
@@ -105,11 +110,11 @@ class Upstream:
             async with aclosing(await self._ask(request)) as response:
                 kind = response.headers.get("content-type", "")
                 if is_event_stream(kind, asked_for=request.stream):
-                    async with aclosing(self._relayed(response)) as chunks:
+                    async with aclosing(self._relayed(response, request.kind)) as chunks:
                         async for chunk in chunks:
                             yield chunk
                     return
-                wire = self._whole(await self._endpoint.body(response))
+                wire = self._whole(await self._endpoint.body(response), request.kind)
         except httpx2.HTTPError as error:
             raise self._endpoint.failure(error) from error
         for chunk in replay(Completion(wire)):
@@ -123,7 +128,8 @@ class Upstream:
         """An open response, with usage asked for in a stream where the caller did not."""
         path, wire = _PATHS[request.kind], request.to_wire()
         headers = self._headers(request)
-        if not (request.stream and self._asks_usage and not request.include_usage):
+        has_usage = request.include_usage or request.kind == "response"
+        if not request.stream or has_usage or not self._asks_usage:
             return await self._endpoint.post(path, wire, headers)
         options = {**(request.stream_options or {}), "include_usage": True}
         try:
@@ -149,7 +155,7 @@ class Upstream:
     def _serves(self, model: str) -> bool:
         return any(fnmatchcase(model, pattern) for pattern in self._patterns)
 
-    async def _relayed(self, response: httpx2.Response) -> AsyncGenerator[Chunk, None]:
+    async def _relayed(self, response: httpx2.Response, kind: Kind) -> AsyncGenerator[Chunk, None]:
         decoder = EventDecoder()
         read_bytes = 0
         async with aclosing(response.aiter_bytes()) as feeds:
@@ -159,33 +165,44 @@ class Upstream:
                     raise self._endpoint.too_large()
                 for data in decoder.feed(feed):
                     if data == DONE_DATA:
+                        ended = kind != "response"
+                    else:
+                        wire = self._parsed(data, kind)
+                        yield Chunk(wire)
+                        ended = is_last(wire)
+                    if ended:
                         await _skip_tail(feeds)
                         return
-                    yield Chunk(self._parsed(data))
-        raise UpstreamError(f"The upstream {self.name!r} ended its stream without [DONE].")
+        end = "its last event" if kind == "response" else "[DONE]"
+        raise UpstreamError(f"The upstream {self.name!r} ended its stream without {end}.")
 
-    def _whole(self, body: bytes) -> dict[str, Any]:
-        wire = self._parsed(body)
-        if wire.get("choices") is None:
+    def _whole(self, body: bytes, kind: Kind) -> dict[str, Any]:
+        wire = self._parsed(body, kind)
+        if not (is_response(wire) if kind == "response" else wire.get("choices") is not None):
             raise self._no_answer()
         return wire
 
-    def _parsed(self, data: str | bytes) -> dict[str, Any]:
+    def _parsed(self, data: str | bytes, kind: Kind) -> dict[str, Any]:
         """The object in an event or a body; raises the error that it may hold instead."""
         try:
             wire = orjson.loads(data)
         except ValueError as error:
             raise UpstreamError(f"The upstream {self.name!r} sent invalid JSON.") from error
-        if isinstance(wire, dict) and wire.get("error"):
-            raise UpstreamError(
-                f"The upstream {self.name!r} answered with an error.",
-                status=_status_in(wire["error"]),
-                body=self._endpoint.without_key(data.encode() if isinstance(data, str) else data),
-                headers={"content-type": "application/json"},
-            )
-        if not isinstance(wire, dict) or not is_answer(wire):
+        if not isinstance(wire, dict):
             raise self._no_answer()
-        return wire
+        if is_wire_of(kind, wire):
+            return wire
+        if (told := error_in(wire)) is None:
+            raise self._no_answer()
+        body = data.encode() if isinstance(data, str) else data
+        if "error" not in wire:
+            body = orjson.dumps({"error": told})
+        raise UpstreamError(
+            f"The upstream {self.name!r} answered with an error.",
+            status=_status_in(told),
+            body=self._endpoint.without_key(body),
+            headers={"content-type": "application/json"},
+        )
 
     def _no_answer(self) -> UpstreamError:
         return UpstreamError(f"The upstream {self.name!r} sent JSON that is no answer.")

@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "merging"}),
+    frozenset({"errors", "field_rules", "merging", "responses"}),
     frozenset(
         {
             "chat",
@@ -54,6 +54,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "judging",
             "lexical",
             "render",
+            "render_response",
             "retrieval",
             "selection",
             "sketch",

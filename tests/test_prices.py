@@ -47,12 +47,20 @@ LISTED = Prices(
 )
 def test_money_by_the_first_name_that_fits(usage: dict[str, Any], model: str, usd: float) -> None:
     made = saved({"model": model, "usage": usage}, "asked", LISTED, cost_s=1.5)
-    assert made == Saved(1000, 200, pytest.approx(usd), 1.5)
+    assert made.usd == pytest.approx(usd)
+    assert made == Saved(1000, 200, made.usd, 1.5)
 
 
 def test_the_model_asked_for_stands_in_and_odd_usage_costs_nothing() -> None:
     assert saved({"model": "x", "usage": CHAT}, "o9-mini", LISTED).usd == pytest.approx(0.00018)
-    for usage in (None, [], {"prompt_tokens": -1}, {"prompt_tokens": True}, {"input_tokens": "7"}):
+    odd: list[Any] = [
+        None,
+        [],
+        {"prompt_tokens": -1},
+        {"prompt_tokens": True},
+        {"input_tokens": "7"},
+    ]
+    for usage in odd:
         assert saved({"model": "gpt-4o", "usage": usage}, "m", LISTED) == Saved()
 
 
@@ -93,6 +101,7 @@ def test_the_section_is_checked() -> None:
     settings = Config.from_mapping(values).policy_settings()
     assert settings.usage == "zero"
     assert settings.prices == Prices({"gpt-*": Price(2.5, 10)})
-    for wrong in ([], {"m": {"inpt": 1}}, {"m": {"input": -1}}, {"m": 3}, {7: {}}):
+    wrongs: list[Any] = [[], {"m": {"inpt": 1}}, {"m": {"input": -1}}, {"m": 3}, {7: {}}]
+    for wrong in wrongs:
         with pytest.raises(ConfigError, match="prices"):
             Config.from_mapping({"prices": wrong})

@@ -1,4 +1,4 @@
-"""`/v1/chat/completions` and `/v1/completions`: a bare ASGI application around SemCache.
+"""`/v1/chat/completions`, `/v1/completions`, `/v1/responses`: bare ASGI around SemCache.
 
 A request whose client leaves is cancelled, unless somebody else waits for the same answer.
 """
@@ -157,10 +157,10 @@ class Answering:
     def _hit(self, reply: Reply) -> tuple[bytes, Headers]:
         now = self.clock()
         headers = reply_headers(reply, now)
-        rendered = reply.rendered
-        if rendered is None:
+        if reply.rendered is None:
             raise RuntimeError("a hit without an answer")
         request = reply.plan.request
+        rendered = reply.rendered.to(request)
         if request.caller is not None and request.caller.account is not None:
             _charge(request.caller.account, rendered)
         if not request.stream:
@@ -182,18 +182,19 @@ class Answering:
         first = await anext(chunks, None)
         headers = [EVENT_STREAM, PRIVATE, *reply_headers(reply, self.clock())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        ending = DONE
+        is_response = reply.plan.request.kind == "response"
+        ending = b"" if is_response else DONE
         try:
             if first is not None:
                 await _send_event(send, encode_event(first))
             async for chunk in chunks:
                 await _send_event(send, encode_event(chunk))
         except SemcacheError as error:
-            ending = b"data: " + orjson.dumps(error.to_wire()) + b"\n\n"
+            ending = _broken_off(error, is_response=is_response)
         except Exception:
             log.exception("an answer broke off")
             broken = AnswerError("The answer broke off; ask again.")
-            ending = b"data: " + orjson.dumps(broken.to_wire()) + b"\n\n"
+            ending = _broken_off(broken, is_response=is_response)
         await send({"type": "http.response.body", "body": ending})
 
 
@@ -223,6 +224,15 @@ async def _shown(chunks: AsyncIterator[Chunk], include_usage: bool) -> AsyncIter
         shown = chunk if include_usage else without_usage(chunk)
         if shown is not None:
             yield shown
+
+
+def _broken_off(error: SemcacheError, *, is_response: bool) -> bytes:
+    """The event that says so, as OpenAI's servers do."""
+    wire = error.to_wire()
+    if not is_response:
+        return b"data: " + orjson.dumps(wire) + b"\n\n"
+    told = {name: wire["error"][name] for name in ("code", "message", "param")}
+    return b"event: error\ndata: " + orjson.dumps({"type": "error", **told}) + b"\n\n"
 
 
 async def _send_event(send: Send, event: bytes) -> None:

@@ -79,6 +79,7 @@ def build_app(serving: Serving) -> Front:
     answering = {
         "/v1/chat/completions": _answering(serving, "chat", in_flight),
         "/v1/completions": _answering(serving, "completion", in_flight),
+        "/v1/responses": _answering(serving, "response", in_flight),
     }
     rest = Starlette(
         routes=[
