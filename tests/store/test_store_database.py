@@ -74,10 +74,10 @@ def test_impossible_limits_are_refused(bad: dict[str, object]) -> None:
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     LocalStore(tmp_path).close()
     with sqlite3.connect(tmp_path / DATABASE) as raw:
-        raw.execute("UPDATE meta SET value = '3' WHERE name = 'schema'")
+        raw.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (str(SCHEMA + 1),))
     raw.close()
     before = (tmp_path / DATABASE).read_bytes()
-    with pytest.raises(StoreError, match="schema 3"):
+    with pytest.raises(StoreError, match=f"schema {SCHEMA + 1}"):
         LocalStore(tmp_path)
     assert (tmp_path / DATABASE).read_bytes() == before
 
