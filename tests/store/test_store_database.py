@@ -12,6 +12,7 @@ import pytest
 
 from semcache.errors import ConfigError, StoreError, StoreLocked
 from semcache.store import Limits, LocalStore
+from semcache.store.schema import SCHEMA
 from tests.store.samples import entry
 
 DATABASE = "semcache.db"
