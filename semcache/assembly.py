@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from semcache.grounding import Grounded
     from semcache.llm_judge import LlmJudge
     from semcache.store import LocalStore
-    from semcache.upstream import Upstream
     from semcache.verify.certified import CertifiedJudge
     from semcache.verify.verifier import PairVerifier
 
@@ -53,7 +52,7 @@ class Assembled:
     cache: SemCache
     config: Config
     engine: CagEngine | None
-    upstream: Upstream | Failover | Grounded | None
+    upstream: Failover | Grounded | None
     tenant_of: Callable[[str], str]
     doorkeeper: Doorkeeper | PassThrough | None = None
 

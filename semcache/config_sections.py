@@ -175,6 +175,9 @@ class UpstreamSection:
     max_connections: int = 1000
     usage_in_streams: bool = True
     fallbacks: tuple[FallbackSection, ...] = ()
+    retries: int = 1
+    circuit_failures: int = 5
+    circuit_s: float = 10.0
     knowledge: bool = False
     knowledge_tokens: int = 8_000
     passages: int = 8
@@ -187,6 +190,13 @@ class UpstreamSection:
         for name in ("knowledge_tokens", "passages", "passage_tokens"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"'upstream.{name}' must be at least 1.")
+        if not 0 <= self.retries <= 10:
+            raise ConfigError("'upstream.retries' must be at least 0 and at most 10.")
+        if self.circuit_failures < 0 or self.circuit_s <= 0:
+            raise ConfigError(
+                "'upstream.circuit_failures' must not be negative (0: off), and "
+                "'upstream.circuit_s' must be more than 0."
+            )
 
 
 @dataclass(frozen=True, slots=True)

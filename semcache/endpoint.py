@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import orjson
@@ -136,17 +136,20 @@ class Endpoint:
 
     def failure(self, error: httpx2.HTTPError) -> UpstreamError:
         """What a broken or silent connection means to the caller."""
+        cause: Literal["", "silent", "ours"] = ""
         if isinstance(error, httpx2.PoolTimeout):
+            cause = "ours"
             says, status = "has no connection free: raise its max_connections", 503
         elif isinstance(error, httpx2.ConnectTimeout):
             says, status = "could not be reached in time: check its base_url", 504
         elif isinstance(error, httpx2.TimeoutException):
+            cause = "silent"
             says, status = "was silent for too long: raise its timeout_s if it is only slow", 504
         elif isinstance(error, httpx2.ConnectError | httpx2.ProxyError):
             says, status = "could not be reached: check that it runs, and its base_url", 502
         else:
             says, status = "broke off before its answer was complete", 502
-        return UpstreamError(f"The upstream {self.name!r} {says}.", status=status)
+        return UpstreamError(f"The upstream {self.name!r} {says}.", status=status, cause=cause)
 
     async def _send(
         self,
@@ -157,7 +160,8 @@ class Endpoint:
         own: Mapping[str, str],
     ) -> httpx2.Response:
         if self._http.is_closed:
-            raise UpstreamError(f"The upstream {self.name!r} is shut down.", status=503)
+            says = f"The upstream {self.name!r} is shut down."
+            raise UpstreamError(says, status=503, cause="ours")
         url = f"{self.root}/{path}"
         http, headers = self._http.here(), self._headers
         if own:

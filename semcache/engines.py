@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from semcache.cag.engine import CagEngine
     from semcache.failover import Failover
     from semcache.grounding import Grounded
-    from semcache.upstream import Upstream
 
 Progress: TypeAlias = Callable[[str], None]
 
@@ -61,7 +60,7 @@ def open_engine(
 
 def open_upstream(
     config: Config, library: Library | None, progress: Progress
-) -> Upstream | Failover | Grounded | None:
+) -> Failover | Grounded | None:
     """The other server, given the documents where the configuration says so. Raises ConfigError."""
     section = config.upstream
     if "upstream" not in config.engines or section.base_url is None:
@@ -72,9 +71,9 @@ def open_upstream(
     return _given_documents(upstream, library, config, progress)
 
 
-def _servers(config: Config, base_url: str) -> Upstream | Failover:
+def _servers(config: Config, base_url: str) -> Failover:
     """The upstream, with those that are asked where it is down."""
-    from semcache.failover import Alternative, Failover
+    from semcache.failover import Alternative, Failover, Persistence
     from semcache.upstream import Upstream, UpstreamSettings
 
     section = config.upstream
@@ -98,10 +97,11 @@ def _servers(config: Config, base_url: str) -> Upstream | Failover:
     others = [
         Alternative(opened(one.base_url, one.api_key_env), one.model) for one in section.fallbacks
     ]
-    return Failover([Alternative(first), *others], time.monotonic) if others else first
+    persistence = Persistence(section.retries, section.circuit_failures, section.circuit_s)
+    return Failover([Alternative(first), *others], time.monotonic, persistence)
 
 
-def grounded(upstream: Upstream | Failover | Grounded | None) -> Grounded | None:
+def grounded(upstream: Failover | Grounded | None) -> Grounded | None:
     """The upstream, where it is given the documents."""
     from semcache.grounding import Grounded
 
@@ -109,7 +109,7 @@ def grounded(upstream: Upstream | Failover | Grounded | None) -> Grounded | None
 
 
 def _given_documents(
-    upstream: Upstream | Failover, library: Library, config: Config, progress: Progress
+    upstream: Failover, library: Library, config: Config, progress: Progress
 ) -> Grounded:
     from semcache.documents import tokenizer_file
     from semcache.grounding import Grounded, GroundingSettings

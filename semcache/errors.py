@@ -22,6 +22,7 @@
         ├── Declined                   404 not_in_knowledge         and nobody else was asked
         ├── NotCached                  504 not_cached               only-if-cached, and it is not
         └── UpstreamError              as the upstream said         relayed as it is
+            └── UpstreamDown           503 upstream_down            nobody asks it for a while
 
 Rules: a class knows the HTTP status and the `code` of OpenAI's error object; a message says what
 to do about it and holds no prompt, answer or key.
@@ -30,7 +31,7 @@ to do about it and holds no prompt, answer or key.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 
 class SemcacheError(Exception):
@@ -210,7 +211,8 @@ class UpstreamError(AnswerError):
     """The upstream answered with an error, or not at all.
 
     `body` and `headers` are the upstream's own and reach the client as they are; without a body
-    (the connection failed) the usual error object is sent with status 502.
+    (the connection failed) the usual error object is sent with status 502. `cause` tells apart
+    what has the same status: "silent" for too long, or a limit of "ours".
     """
 
     code = "upstream_error"
@@ -222,8 +224,26 @@ class UpstreamError(AnswerError):
         status: int = 502,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        cause: Literal["", "silent", "ours"] = "",
     ) -> None:
         super().__init__(message)
         self.status = status
         self.body = body
         self.headers: Mapping[str, str] = dict(headers or {})
+        self.cause = cause
+
+
+class UpstreamDown(UpstreamError):
+    """The upstream has failed too often to be asked now; it may be after `retry_after_s`."""
+
+    status = 503
+    code = "upstream_down"
+
+    def __init__(
+        self,
+        message: str = "The upstream keeps failing and is left alone for a while.",
+        *,
+        retry_after_s: int = 1,
+    ) -> None:
+        super().__init__(message, status=503)
+        self.retry_after_s = retry_after_s

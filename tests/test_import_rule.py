@@ -41,6 +41,8 @@ LAYERS: tuple[frozenset[str], ...] = (
             "folder",
             "secret_file",
             "loop_thread",
+            "circuit",
+            "patience",
         }
     ),
     frozenset({"sse", "answer_form", "server_keys", "wishes", "admin_key", "observed"})

@@ -21,7 +21,14 @@ from semcache.cache import SemCache
 from semcache.client.lines import LineError
 from semcache.client.own_server import OwnServer, StreamCut
 from semcache.completion import Chunk, without_usage
-from semcache.errors import AnswerError, EngineBusy, NotCached, SemcacheError, UpstreamError
+from semcache.errors import (
+    AnswerError,
+    EngineBusy,
+    NotCached,
+    SemcacheError,
+    UpstreamDown,
+    UpstreamError,
+)
 from semcache.explain import Headers, reply_headers
 from semcache.reply import Decided, Plan, Reply
 from semcache.sse import DONE
@@ -204,7 +211,7 @@ class _Exchange:
         if isinstance(error, UpstreamError) and error.body is not None:
             relayed = [(k.lower().encode(), v.encode()) for k, v in error.headers.items()]
             return Whole(error.status, [*relayed, *explained], error.body)
-        if isinstance(error, EngineBusy):
+        if isinstance(error, EngineBusy | UpstreamDown):
             explained.append((b"retry-after", b"%d" % error.retry_after_s))
         return Whole(error.status, [_JSON, *explained], orjson.dumps(error.to_wire()))
 
