@@ -204,6 +204,7 @@ def open_store(
             max_entries=config.gptcache.max_entries,
             max_bytes=bounds.max_bytes,
             max_entries_per_tenant=bounds.max_entries_per_tenant,
+            max_bytes_per_tenant=bounds.max_bytes_per_tenant,
             eviction=config.gptcache.eviction,
         ),
         synchronous=bounds.synchronous,

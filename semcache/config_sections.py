@@ -146,6 +146,7 @@ class StoreSection:
 
     max_bytes: int | None = None
     max_entries_per_tenant: int | None = None
+    max_bytes_per_tenant: int | None = None
     synchronous: Literal["FULL", "NORMAL"] = "FULL"
     memory_bytes: int = 64_000_000
     threads: int = 2
@@ -199,6 +200,17 @@ class UpstreamSection:
             )
 
 
+_AT_LEAST_ONE = (
+    "max_body_bytes",
+    "max_head_bytes",
+    "max_messages",
+    "max_in_flight",
+    "max_in_flight_per_tenant",
+    "read_timeout_s",
+    "request_timeout_s",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ServerSection:
     """`server:` — where semcache_server listens, and its limits."""
@@ -206,6 +218,12 @@ class ServerSection:
     host: str = "localhost"
     port: int = 8000
     max_body_bytes: int = 10_000_000
+    max_head_bytes: int = 65_536
+    max_messages: int = 4096
+    max_in_flight: int | None = 1000
+    max_in_flight_per_tenant: int | None = 250
+    read_timeout_s: float = 60.0
+    request_timeout_s: float = 1800.0
     shutdown_grace_s: int = 30
     knowledge_poll_s: float = 2.0
     keys: tuple[ServerKey, ...] = ()
@@ -217,6 +235,10 @@ class ServerSection:
     def check(self) -> None:
         """Raises ConfigError."""
         check_digests(self.admin_keys)
+        for name in _AT_LEAST_ONE:
+            bound = getattr(self, name)
+            if bound is not None and not bound > 0:
+                raise ConfigError(f"'server.{name}' must be more than 0.")
         if self.keys and self.pass_through is not None:
             raise ConfigError(
                 "'server.keys' are the server's own, with 'server.pass_through' callers bring "

@@ -7,6 +7,8 @@
     │   ├── ModelNotFound              404 model_not_found
     │   ├── UnknownAnswer              404 unknown_answer
     │   ├── PayloadTooLarge            413 payload_too_large
+    │   ├── HeadTooLarge               431 head_too_large
+    │   ├── RequestTooSlow             408 request_too_slow
     │   ├── TooManyRequests            429 rate_limit_exceeded
     │   │   └── QuotaExceeded          429 insufficient_quota
     │   └── ContextLengthExceeded      400 context_length_exceeded
@@ -16,11 +18,13 @@
     ├── StoreError                     500 store_error
     │   └── StoreLocked                503 store_locked
     ├── EmbeddingError                 500 embedding_error
+    ├── ServerBusy                     503 server_busy
     └── AnswerError                    502 answer_error             no answer could be had
         ├── EngineError                500 engine_error
         ├── EngineBusy                 503 engine_busy
         ├── Declined                   404 not_in_knowledge         and nobody else was asked
         ├── NotCached                  504 not_cached               only-if-cached, and it is not
+        ├── AnswerTimeout              504 answer_timeout
         └── UpstreamError              as the upstream said         relayed as it is
             └── UpstreamDown           503 upstream_down            nobody asks it for a while
 
@@ -119,6 +123,26 @@ class PayloadTooLarge(RequestError):
     code = "payload_too_large"
 
 
+class HeadTooLarge(RequestError):
+    """Request line and headers are larger than the configured limit."""
+
+    status = 431
+    code = "head_too_large"
+
+    def __init__(self, message: str = "Send fewer or shorter headers.") -> None:
+        super().__init__(message)
+
+
+class RequestTooSlow(RequestError):
+    """The request was not whole in time."""
+
+    status = 408
+    code = "request_too_slow"
+
+    def __init__(self, message: str = "The request did not arrive in time; send it again.") -> None:
+        super().__init__(message)
+
+
 class ContextLengthExceeded(RequestError):
     """Prompt and requested answer do not fit the model's window."""
 
@@ -163,6 +187,17 @@ class EmbeddingError(SemcacheError):
     code = "embedding_error"
 
 
+class ServerBusy(SemcacheError):
+    """The server has as many requests as it takes; try again after `retry_after_s` seconds."""
+
+    status = 503
+    code = "server_busy"
+
+    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class AnswerError(SemcacheError):
     """An answerer could not answer."""
 
@@ -204,6 +239,16 @@ class NotCached(AnswerError):
     def __init__(
         self, message: str = "The answer is not in the cache, and only-if-cached was asked."
     ) -> None:
+        super().__init__(message)
+
+
+class AnswerTimeout(AnswerError):
+    """The whole answer took longer than the server allows."""
+
+    status = 504
+    code = "answer_timeout"
+
+    def __init__(self, message: str = "The answer took too long; ask for a shorter one.") -> None:
         super().__init__(message)
 
 

@@ -26,8 +26,8 @@ def over_limits(transaction: Transaction, limits: Limits) -> bool:
 def evict(transaction: Transaction, limits: Limits, now: float) -> int:
     """Delete rows until the limits hold; returns how many."""
     removed = 0
-    for tenant, excess in list(_tenants_over(transaction, limits)):
-        removed += _drop(transaction, limits, now, tenant, excess, 0)
+    for tenant, entries, size in list(_tenants_over(transaction, limits)):
+        removed += _drop(transaction, limits, now, tenant, entries, size)
     if _excess(transaction, limits, slack=False) != (0, 0):
         entries, size = _excess(transaction, limits, slack=True)
         removed += _drop(transaction, limits, now, None, entries, size)
@@ -49,17 +49,28 @@ def _excess(transaction: Transaction, limits: Limits, slack: bool) -> tuple[int,
     return rows, extra
 
 
-def _tenants_over(transaction: Transaction, limits: Limits) -> Iterator[tuple[str, int]]:
-    """(tenant, entries above the tenant's limit) for the tenants written to."""
-    most = limits.max_entries_per_tenant
-    if most is None:
+def _tenants_over(transaction: Transaction, limits: Limits) -> Iterator[tuple[str, int, int]]:
+    """(tenant, entries and bytes above the tenant's limits) for the tenants written to."""
+    if not limits.per_tenant:
         return
     for tenant in sorted(transaction.tenants):
-        entries = transaction.connection.exec_driver_sql(
-            "SELECT entries FROM usage WHERE tenant = ?", (tenant,)
-        ).scalar()
-        if entries is not None and entries > most:
-            yield tenant, entries - most + min(most // 100, 64)
+        held = transaction.connection.exec_driver_sql(
+            "SELECT entries, bytes FROM usage WHERE tenant = ?", (tenant,)
+        ).first()
+        if held is None:
+            continue
+        entries = _above(held[0], limits.max_entries_per_tenant, 64)
+        size = _above(held[1], limits.max_bytes_per_tenant, None)
+        if entries or size:
+            yield tenant, entries, size
+
+
+def _above(held: int, most: int | None, slack: int | None) -> int:
+    """How much must leave: nothing, or the excess and a part in a hundred, at most `slack`."""
+    if most is None or held <= most:
+        return 0
+    spare = most // 100
+    return held - most + (spare if slack is None else min(spare, slack))
 
 
 def _drop(

@@ -25,20 +25,26 @@ value of GreedyDual-Size-Frequency without its ageing: seconds saved for each by
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of a store; None is no bound. `max_bytes` is of completions, questions and vectors."""
+    """Bounds of a store; None is no bound. Bytes are of completions, questions and vectors."""
 
     max_entries: int | None = None
     max_bytes: int | None = None
     max_entries_per_tenant: int | None = None
+    max_bytes_per_tenant: int | None = None
     eviction: Eviction = "lru"
 
     def __post_init__(self) -> None:
-        for name in ("max_entries", "max_bytes", "max_entries_per_tenant"):
+        for name in ("max_entries", "max_bytes", "max_entries_per_tenant", "max_bytes_per_tenant"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1, or null for no limit.")
         if self.eviction not in ORDER:
             raise ConfigError(f"eviction must be one of {', '.join(ORDER)}.")
+
+    @property
+    def per_tenant(self) -> bool:
+        """Whether a tenant has bounds of its own."""
+        return self.max_entries_per_tenant is not None or self.max_bytes_per_tenant is not None
 
 
 NO_LIMITS = Limits()

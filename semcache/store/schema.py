@@ -192,7 +192,7 @@ def eviction_indexes(limits: Limits) -> list[str]:
     wanted = []
     if order:
         wanted.append(f"CREATE INDEX IF NOT EXISTS evict_{limits.eviction} ON entries ({order})")
-    if limits.max_entries_per_tenant is not None and order:
+    if limits.per_tenant and order:
         wanted.append(
             f"CREATE INDEX IF NOT EXISTS evict_{limits.eviction}_of_tenant"
             f" ON entries (tenant, {order})"

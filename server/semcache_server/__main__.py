@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import fields
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from semcache.errors import ConfigError, SemcacheError
 from semcache.pass_through import PassThrough
 from semcache_server.admin import AdminDoor
 from semcache_server.app import Serving, build_app
+from semcache_server.bounds import Bounds
 from semcache_server.listening import uvicorn_config
 
 _COULD_NOT_LISTEN = 3
@@ -100,6 +102,7 @@ def serve(assembled: Assembled, cache_file_key: str) -> None:
         caller_of=None if door is None else door.caller_of,
         admit=door.admit if isinstance(door, PassThrough) else None,
         forward_headers=assembled.config.upstream.forward_headers,
+        bounds=Bounds(**{one.name: getattr(server, one.name) for one in fields(Bounds)}),
         model=assembled.default_model,
         embedding_names=assembled.embedding_names,
         more_models=() if upstream is None else (upstream.fetch_models,),

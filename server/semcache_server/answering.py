@@ -23,6 +23,7 @@ from semcache.reply import Plan, Reply
 from semcache.sse import DONE
 from semcache.sse import encode as encode_event
 from semcache.wishes import joined, taken_from_body
+from semcache_server.bounds import DEFAULT_BOUNDS, Bounds, InFlight, by
 from semcache_server.wire import (
     EVENT_STREAM,
     JSON,
@@ -46,19 +47,6 @@ _PLANNED = "semcache.plan"  # in a scope: what `at_once` made of it
 log = logging.getLogger("semcache.server")
 
 
-class InFlight:
-    """How many requests are being answered; a context manager for each of them."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __enter__(self) -> None:
-        self.count += 1
-
-    def __exit__(self, *raised: object) -> None:
-        self.count -= 1
-
-
 @dataclass(frozen=True, slots=True)
 class Answering:
     """The ASGI application of one kind of request. `caller_of` authenticates a bearer key.
@@ -73,6 +61,7 @@ class Answering:
     clock: Callable[[], float]
     in_flight: InFlight = field(default_factory=InFlight)
     forwarded: tuple[bytes, ...] = ()
+    bounds: Bounds = DEFAULT_BOUNDS
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         try:
@@ -109,6 +98,7 @@ class Answering:
         asked, wishes = taken_from_body(parse_json(body))
         caller = self.caller_of(bearer_key(scope))
         request = ChatRequest.from_wire(asked, tenant=caller.tenant, kind=self.kind, caller=caller)
+        self.bounds.check(request)
         if self.forwarded:
             request = replace(request, headers=_let_through(scope, self.forwarded))
         directives = joined(directives_of(scope), wishes)
@@ -117,7 +107,7 @@ class Answering:
         return self.cache.plan(request, directives)
 
     async def _fly(self, plan: Plan, receive: Receive, send: Send) -> None:
-        with self.in_flight:
+        with self.in_flight.one(plan.request.tenant):
             await self._flown(plan, receive, send)
 
     async def _flown(self, plan: Plan, receive: Receive, send: Send) -> None:
@@ -135,7 +125,9 @@ class Answering:
         work.result()
 
     async def _relay(self, plan: Plan, send: Send) -> None:
-        reply = await self.cache.fly(plan)
+        deadline_s = asyncio.get_running_loop().time() + self.bounds.request_timeout_s
+        async with by(deadline_s):
+            reply = await self.cache.fly(plan)
         try:
             if reply.rendered is not None:
                 await self._send_hit(reply, send)
@@ -143,9 +135,9 @@ class Answering:
                 _require_quota(plan)
                 await respond_error(send, NotCached(), reply_headers(reply, self.clock()))
             elif plan.request.stream:
-                await self._send_stream(reply, send)
+                await self._send_stream(reply, send, deadline_s)
             else:
-                await self._send_whole(reply, send)
+                await self._send_whole(reply, send, deadline_s)
         finally:
             reply.close()
 
@@ -170,16 +162,18 @@ class Answering:
         body = b"".join(rendered.events(int(now), include_usage=usage, name=reply.decision_id))
         return body, whole_headers(body, [EVENT_STREAM, *headers])
 
-    async def _send_whole(self, reply: Reply, send: Send) -> None:
-        completion = await reply.completion()
+    async def _send_whole(self, reply: Reply, send: Send, deadline_s: float) -> None:
+        async with by(deadline_s):
+            completion = await reply.completion()
         await reply.stored()
         headers = reply_headers(reply, self.clock())
         await respond(send, 200, orjson.dumps(completion.wire), [JSON, *headers])
 
-    async def _send_stream(self, reply: Reply, send: Send) -> None:
+    async def _send_stream(self, reply: Reply, send: Send, deadline_s: float) -> None:
         """The first chunk is awaited before the status line, so that an error has its own."""
         chunks = _shown(aiter(reply), reply.plan.request.include_usage)
-        first = await anext(chunks, None)
+        async with by(deadline_s):
+            first = await anext(chunks, None)
         headers = [EVENT_STREAM, PRIVATE, *reply_headers(reply, self.clock())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         is_response = reply.plan.request.kind == "response"
@@ -187,8 +181,9 @@ class Answering:
         try:
             if first is not None:
                 await _send_event(send, encode_event(first))
-            async for chunk in chunks:
-                await _send_event(send, encode_event(chunk))
+            async with by(deadline_s):
+                async for chunk in chunks:
+                    await _send_event(send, encode_event(chunk))
         except SemcacheError as error:
             ending = _broken_off(error, is_response=is_response)
         except Exception:

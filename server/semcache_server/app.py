@@ -24,7 +24,8 @@ from semcache.cache import SemCache
 from semcache.caller import Caller
 from semcache.errors import SemcacheError
 from semcache_server.admin import AdminDoor, admin_routes
-from semcache_server.answering import Answering, InFlight, bearer_key
+from semcache_server.answering import Answering, bearer_key
+from semcache_server.bounds import DEFAULT_BOUNDS, Bounds, InFlight
 from semcache_server.embeddings import Embeddings
 from semcache_server.legacy import Legacy
 from semcache_server.listening import Front
@@ -62,6 +63,7 @@ class Serving:
     caller_of: Callable[[str], Caller] | None = None
     admit: Callable[[str], Awaitable[None]] | None = None
     forward_headers: Sequence[str] = ()
+    bounds: Bounds = DEFAULT_BOUNDS
 
 
 class Readiness:
@@ -74,7 +76,8 @@ class Readiness:
 def build_app(serving: Serving) -> Front:
     """The ASGI application; its `rest` is the Starlette application with all routes."""
     readiness = Readiness()
-    in_flight = InFlight()
+    bounds = serving.bounds
+    in_flight = InFlight(bounds.max_in_flight, bounds.max_in_flight_per_tenant)
     serving.cache.recording.gauges["in flight"] = lambda: in_flight.count
     answering = {
         "/v1/chat/completions": _answering(serving, "chat", in_flight),
@@ -94,7 +97,7 @@ def build_app(serving: Serving) -> Front:
         },
     )
     at_once = {path: app.at_once for path, app in answering.items()}
-    return Front(answering, rest, at_once, _before(serving))
+    return Front(answering, rest, at_once, _before(serving), bounds)
 
 
 def _before(serving: Serving) -> Callable[[ASGIScope], Awaitable[None]] | None:
@@ -162,6 +165,7 @@ def _answering(serving: Serving, kind: Any, in_flight: InFlight) -> Answering:
         max_body_bytes=serving.max_body_bytes,
         clock=serving.clock,
         in_flight=in_flight,
+        bounds=serving.bounds,
     )
 
 

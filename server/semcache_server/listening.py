@@ -13,9 +13,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias, cast
 
 from uvicorn import Config as UvicornConfig
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from semcache.errors import SemcacheError
+from semcache_server.bounds import DEFAULT_BOUNDS, Bounds
+from semcache_server.patience import PatientProtocol
 from semcache_server.wire import ASGIScope, Headers, Receive, Send, header, respond_error
 
 log = logging.getLogger("semcache.server")
@@ -41,11 +43,13 @@ class Front:
         rest: ASGIApp,
         at_once: Mapping[str, AtOnce] | None = None,
         before: Callable[[ASGIScope], Awaitable[None]] | None = None,
+        bounds: Bounds = DEFAULT_BOUNDS,
     ) -> None:
         self._direct = direct
         self.rest = rest
         self.at_once = at_once or {}
         self._before = before
+        self.bounds = bounds
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -94,7 +98,7 @@ class GatheringTransport:
         return getattr(self._transport, name)
 
 
-class GatheringProtocol(HttpToolsProtocol):
+class GatheringProtocol(PatientProtocol):
     """uvicorn's HTTP/1.1 over a GatheringTransport; small POSTs may be answered at once."""
 
     _held: tuple[RequestResponseCycle, Any] | None = None

@@ -101,6 +101,22 @@ def test_a_tenant_cannot_push_others_out(tmp_path: Path) -> None:
         assert store.check().clean
 
 
+def test_nor_by_large_entries(tmp_path: Path) -> None:
+    with LocalStore(tmp_path, limits=Limits(max_bytes_per_tenant=5_000)) as store:
+        store.put(entry("z", scope(tenant="quiet"), embedder=None))
+        for at, key in enumerate("abcdef"):
+            loud = entry(
+                key,
+                scope(tenant="loud"),
+                embedder=None,
+                created_at=START + at,
+                completion=answer("x" * 2000),
+            )
+            store.put(loud)
+        assert keys(store) == "zef"
+        assert store.check().clean
+
+
 def test_limits_hold_under_many_threads(tmp_path: Path) -> None:
     """More puts in one group than the store may hold: limits still hold, and the index agrees."""
     limits = Limits(max_entries=5)
