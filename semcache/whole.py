@@ -32,11 +32,17 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which entries: None stands for any. `since`: made then or later, in Unix seconds."""
+    """Which entries: None stands for any. `since`: made then or later, in Unix seconds.
+
+    `namespace`: what requests asked for this part of their cache, or was stored by `members`, the
+    tenant whose keys share a namespace of this name.
+    """
 
     tenant: str | None = None
     model: str | None = None
     since: float | None = None
+    namespace: str | None = None
+    members: str | None = None
 
 
 EVERYTHING = Wanted()

@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from semcache.assembly import make_private, open_store, read_secret
-from semcache.commands.whose import add_tenant, tenant_in
+from semcache.commands.whose import add_tenant, members_of, tenant_in
 from semcache.config import Config
 from semcache.errors import ConfigError
 from semcache.transfer.export_file import ExportFile
@@ -28,6 +28,7 @@ def add(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("file", metavar="FILE", help="packed where it ends with .gz; - for stdout")
     add_tenant(parser, "only what this tenant stored")
     parser.add_argument("--model", help="only what this model was asked")
+    parser.add_argument("--namespace", metavar="NAME", help="only this part of the cache")
     parser.add_argument("--since", metavar="TIME", help="only later ones: ISO 8601 or Unix seconds")
     parser.add_argument(
         "--vectors", action="store_true", help="and the vectors: larger, quick to read"
@@ -39,7 +40,9 @@ def add(commands: Any) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace, config: Config) -> int:
     """Exit code 0 once all is written. Raises SemcacheError."""
     secret = read_secret(make_private(config.gptcache.data_dir))
-    wanted = Wanted(tenant_in(args, config, secret), args.model, _time(args.since))
+    tenant, space = tenant_in(args, config, secret), args.namespace
+    members = None if space is None else members_of(space, secret)
+    wanted = Wanted(tenant, args.model, _time(args.since), space, members)
     store = open_store(config)
     try:
         archive: Archive = store.archive

@@ -21,16 +21,16 @@ def add_tenant(parser: argparse.ArgumentParser, what: str) -> None:
         metavar="NAME",
         help="the same, by the environment variable with the tenant's key",
     )
-    named.add_argument(
-        "--namespace", metavar="NAME", help="the same, by a namespace of 'server.keys'"
-    )
+
+
+def members_of(namespace: str, secret: bytes) -> str:
+    """The tenant that the keys of a namespace in 'server.keys' are."""
+    member = ServerKey("-", digest_of("-"), namespace)
+    return Doorkeeper([member], secret, time.monotonic).named("-")
 
 
 def tenant_in(args: argparse.Namespace, config: Config, secret: bytes) -> str | None:
     """The tenant that the options name, or None. Raises ConfigError, AuthenticationError."""
-    if args.namespace is not None:
-        member = ServerKey("-", digest_of("-"), args.namespace)
-        return Doorkeeper([member], secret, time.monotonic).named("-")
     if args.tenant_key_env is not None:
         return tenant_of_key(key_in(args.tenant_key_env), config, secret)
     tenant: str | None = args.tenant

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from semcache.whole import EVERYTHING, Alias, Wanted, Whole
 _WANTED = """
 e.id > :after AND (:tenant IS NULL OR e.tenant = :tenant)
 AND (:model IS NULL OR e.model = :model) AND (:since IS NULL OR e.created_at >= :since)
+AND (:namespace IS NULL OR e.tenant = :members
+     OR json_extract(e.detail, '$.namespace') = :namespace)
 """
 _COUNT = f"SELECT count(*) FROM entries e WHERE {_WANTED}"  # noqa: S608 - constants
 _READ = f"{rows.SELECT} WHERE {_WANTED} ORDER BY e.id LIMIT :batch"
@@ -98,12 +101,7 @@ def _put(transaction: Transaction, row: NewRow, aliases: Sequence[NewAlias]) -> 
 
 
 def _bound(wanted: Wanted, after: int) -> dict[str, Any]:
-    return {
-        "after": after,
-        "tenant": wanted.tenant,
-        "model": wanted.model,
-        "since": wanted.since,
-    }
+    return {"after": after, **asdict(wanted)}
 
 
 def _whole(connection: sqlite3.Connection, entry: Any, vectors: bool) -> Whole:

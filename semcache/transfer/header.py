@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from hashlib import blake2b
 from typing import Any
 
@@ -65,4 +65,4 @@ def header_of(said: Any) -> Header:
 
 def _wanted(said: Any) -> Wanted:
     named: Mapping[str, Any] = said if isinstance(said, dict) else {}
-    return Wanted(named.get("tenant"), named.get("model"), named.get("since"))
+    return Wanted(**{one.name: named.get(one.name) for one in fields(Wanted)})

@@ -91,7 +91,7 @@ def _base64(data: bytes) -> str:
 def whole_of(said: Mapping[str, Any]) -> Whole:
     """The entry of a decoded line; its id is 0. Raises RequestError with the reason."""
     number, text = _reader(said, _number), _reader(said, _text)
-    completion = Completion(_completion(said.get("completion")))
+    completion = Completion(checked_completion(said.get("completion")))
     detail = said.get("detail", {})
     _require(isinstance(detail, dict), "'detail' is no object")
     key = text("key") or ""
@@ -160,8 +160,8 @@ def _sources(said: Any) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _completion(said: Any) -> Mapping[str, Any]:
-    """A completion that can be given to somebody: every way to replay it is walked once."""
+def checked_completion(said: Any) -> Mapping[str, Any]:
+    """A completion that can be given to somebody: it is replayed once. Raises RequestError."""
     _require(isinstance(said, dict), "'completion' is no object")
     choices = said.get("choices")
     fine = isinstance(choices, list) and all(isinstance(one, dict) for one in choices)

@@ -42,7 +42,8 @@ def lines_of(
     """
     head = cast(io.BufferedReader, file).peek(2)[:2]
     number = 0
-    source: IO[bytes] = gzip.GzipFile(fileobj=file) if head == _MAGIC else file
+    packed = head == _MAGIC
+    source = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if packed else file
     try:
         while line := source.readline(most + 1):
             number += 1

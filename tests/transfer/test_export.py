@@ -110,6 +110,11 @@ def test_filters_and_standard_output(
     assert [line["key"] for line in told[1:]] == [f"k{at}" for at in range(690, 700, 2)]
     assert told[0]["entries"] == 5
     assert "vector" not in told[1]
+    with LocalStore(data, dim=DIM, embedder=EMBEDDER) as store:
+        store.put(entry("apart", detail={"namespace": "blue"}))
+    assert run("export", "-", "--namespace", "blue", "-d", str(data)) == 0
+    told = [orjson.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+    assert [line["key"] for line in told[1:]] == ["apart"]
     assert run("export", str(tmp_path / "o"), "--model", "another", "-d", str(data)) == 0
     assert len(lines(tmp_path / "o")) == 1
     # An export with other filters is not mixed into this one, and nor is anything into a letter.
@@ -118,4 +123,4 @@ def test_filters_and_standard_output(
     assert run("export", str(tmp_path / "letter"), "-d", str(data)) == 2
     assert (tmp_path / "letter").read_text() == "Dear all,\n"
     assert run("export", str(tmp_path / "letter"), "--overwrite", "-d", str(data)) == 0
-    assert len(lines(tmp_path / "letter")) == COUNT + 1
+    assert len(lines(tmp_path / "letter")) == COUNT + 2
