@@ -87,10 +87,10 @@ class Assembled:
         """Follow the knowledge folder: a new prefix, and what the old one fed goes stale."""
         engine = self.engine
         if engine is not None and await asyncio.to_thread(engine.reload_knowledge):
-            await self.cache.knowledge_changed(engine.name, engine.knowledge_digest)
+            await self.cache.knowledge_changed(engine.name, engine.keyed_knowledge)
         given = self.grounded
         if given is not None and await asyncio.to_thread(given.reload_knowledge, _silent):
-            await self.cache.knowledge_changed(given.name, given.knowledge_digest)
+            await self.cache.knowledge_changed(given.name, given.keyed_knowledge)
 
 
 def _silent(line: str) -> None:
@@ -133,9 +133,9 @@ def build(
         door = doorkeeper or open_pass_through(config, secret, upstream)
         engine = open_engine(config, directory, embedder, library, progress)
         if engine is not None:
-            store.expire_knowledge(engine.name, engine.knowledge_digest, time.time())
+            store.expire_knowledge(engine.name, engine.keyed_knowledge, time.time())
         if (given := grounded(upstream)) is not None:
-            store.expire_knowledge(given.name, given.knowledge_digest, time.time())
+            store.expire_knowledge(given.name, given.keyed_knowledge, time.time())
         undo.pop_all()
     answerers: dict[str, Answerer | None] = {"cag": engine, "upstream": upstream}
     gptcache = config.gptcache

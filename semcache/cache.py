@@ -12,6 +12,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
@@ -21,6 +22,7 @@ from semcache.batches import Batches
 from semcache.chat import ChatRequest
 from semcache.checking import Checks
 from semcache.completion import Completion
+from semcache.confirming import grounds_now
 from semcache.decisions import Decisions
 from semcache.directives import NONE, ONLY_IF_CACHED, Directives
 from semcache.feedback import FeedbackDesk
@@ -41,7 +43,7 @@ from semcache.layers import BATCH, Layers
 from semcache.leading import Leading
 from semcache.memory import Memory
 from semcache.planning import plan_of
-from semcache.policy import Keeping, PolicySettings, Skip
+from semcache.policy import Keep, Keeping, PolicySettings, Skip
 from semcache.recording import Recording
 from semcache.refreshing import Refreshing
 from semcache.reply import Decided, Plan, Reply
@@ -230,8 +232,12 @@ class SemCache:
             return Skip(plan.admission.reason)
         kept = policy.keep(completion, self._clock(), self._settings, request=request)
         if not isinstance(kept, Skip):
-            kept = await self._writers.run(partial(self.layers.save, plan, completion, kept))
+            kept = await self._writers.run(partial(self._put, plan, completion, kept))
         return kept
+
+    def _put(self, plan: Plan, completion: Completion, kept: Keep) -> Keeping:
+        """It is taken to hold for the passages that its question would be given now."""
+        return self.layers.save(plan, replace(completion, grounds=grounds_now(plan)), kept)
 
     async def remove(self, keys: Sequence[str]) -> int:
         """Delete entries by exact key; returns how many there were."""
@@ -245,7 +251,10 @@ class SemCache:
         return removed
 
     async def knowledge_changed(self, answerer: str, current: str) -> int:
-        """Make stale what `answerer` said from other knowledge; returns how many entries."""
+        """Make stale what `answerer` said from other whole knowledge; returns how many entries.
+
+        `current` is that of its sources. What it said from passages is looked at when it is found.
+        """
         expire = partial(self.layers.store.expire_knowledge, answerer, current, self._clock())
         stale = await self._writers.run(expire)
         self.layers.memory.clear()

@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from semcache.grounds import Grounds
 from semcache.merging import SPOKEN, merge_choice, whole_choice
 from semcache.responses import events, form
 
@@ -32,16 +33,24 @@ _PIECE = re.compile(r"\s*\S{1,16}|\s+")
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One event of a stream: `wire` is the `chat.completion.chunk`, or a response's event."""
+    """One event of a stream: `wire` is the `chat.completion.chunk`, or a response's event.
+
+    One of an answer's first chunks says what the answer rests on, where that may change.
+    """
 
     wire: Wire
+    grounds: Grounds | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A whole answer: `wire` is the `chat.completion`, `text_completion` or `response` object."""
+    """A whole answer: `wire` is the `chat.completion`, `text_completion` or `response` object.
+
+    `grounds`: what it rests on, of an answer that was just made from documents.
+    """
 
     wire: Wire
+    grounds: Grounds | None = field(default=None, compare=False, repr=False)
 
     @property
     def choices(self) -> list[dict[str, Any]]:
@@ -103,8 +112,9 @@ def collect(chunks: Iterable[Chunk]) -> Completion:
     choices: dict[int, dict[str, Any]] = {}
     is_text = False
     chunks = list(chunks)
+    grounds = next((chunk.grounds for chunk in chunks if chunk.grounds is not None), None)
     if chunks and chunks[-1].wire.get("type") in form.ENDS:
-        return Completion(chunks[-1].wire["response"])
+        return Completion(chunks[-1].wire["response"], grounds)
     for chunk in chunks:
         for name, value in chunk.wire.items():
             if name == "choices":
@@ -116,7 +126,7 @@ def collect(chunks: Iterable[Chunk]) -> Completion:
                 top[name] = _told(name, top.get(name), value)
     top["object"] = "text_completion" if is_text else "chat.completion"
     top["choices"] = [whole_choice(choices[index], is_text=is_text) for index in sorted(choices)]
-    return Completion(top)
+    return Completion(top, grounds)
 
 
 def _told(name: str, old: Any, new: Any) -> Any:

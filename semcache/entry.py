@@ -29,11 +29,11 @@ class Entry:
     store's flush interval. What is quarantined is kept and never served. "refuted" is never stored:
     it marks a candidate whose answer somebody called wrong for the question in hand.
 
-    `sources` are the digests of the documents that fed the answer. `variant` is 0, or which of
-    several answers to one request this is. `writer` is a digest of who had it stored, None where
-    nobody else may be given it. `stale_s`: so many seconds after `expires_at` it may be served
-    while another is made; None for what the policy says, negative for an answer that is wrong when
-    its time is over, also where no other can be made. `detail` is a small JSON object.
+    `sources` say what documents the answer rests on (`grounds.Grounds.sources`). `variant` is 0, or
+    which of several answers to one request this is. `writer` is a digest of who had it stored, None
+    where nobody else may be given it. `stale_s`: so many seconds after `expires_at` it may be
+    served while another is made; None for what the policy says, negative for an answer that is
+    wrong when its time is over, also where no other can be made. `detail` is a small JSON object.
     """
 
     key: str

@@ -224,10 +224,17 @@ class EngineBusy(AnswerError):
 
 
 class Declined(AnswerError):
-    """An answerer has nothing to say about this question: the next one is asked."""
+    """An answerer has nothing to say about this question: the next one is asked.
+
+    `base`: the state of the documents that have nothing on it (`grounds.Grounds`).
+    """
 
     status = 404
     code = "not_in_knowledge"
+
+    def __init__(self, message: str, *, base: str = "") -> None:
+        super().__init__(message)
+        self.base = base
 
 
 class NotCached(AnswerError):

@@ -23,9 +23,10 @@ from typing import Any, cast
 from semcache.chat import ChatRequest, Message, message_text
 from semcache.citations import Citation
 from semcache.completion import Chunk
+from semcache.grounds import Grounds
 from semcache.interfaces import Relayed
 from semcache.keys import Source
-from semcache.retrieval import Collection, Found, Library, Passage
+from semcache.retrieval import Collection, Found, Library, Passage, grounds_of
 
 _MOST_BYTES_PER_TOKEN = 16
 
@@ -56,8 +57,20 @@ class _State:
     cited: tuple[Citation, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A request with what it was given, the citations of that, and what it is, of which state."""
+
+    request: ChatRequest
+    cited: tuple[Citation, ...]
+    grounds: Grounds
+
+
 class Grounded:
-    """Implements `interfaces.Answerer`. `load` before use; `library` stays the caller's."""
+    """Implements `interfaces.Answerer` and `interfaces.FromDocuments`.
+
+    `load` before use; `library` stays the caller's.
+    """
 
     def __init__(
         self,
@@ -97,6 +110,12 @@ class Grounded:
         return self._ready().collection.digest
 
     @property
+    def keyed_knowledge(self) -> str:
+        """What of the documents is part of every key: their digest where all of them are given."""
+        state = self._ready()
+        return "" if state.whole is None else state.collection.digest
+
+    @property
     def name(self) -> str:
         """The other answerer's."""
         return self._answerer.name
@@ -108,8 +127,19 @@ class Grounded:
     def source(self, request: ChatRequest) -> Source:
         """The other answerer's, with the documents and how they are given."""
         source = self._answerer.source(request)
+        if request.kind != "chat":
+            return source
         how = blake2b(repr(self._settings).encode(), digest_size=8).hexdigest()
-        return replace(source, model=f"{source.model} {how}", knowledge=self.knowledge_digest)
+        return replace(
+            source,
+            model=f"{source.model} {how}",
+            knowledge=self.keyed_knowledge,
+            base=self.knowledge_digest,
+        )
+
+    def grounds(self, request: ChatRequest) -> Grounds:
+        """Implements `interfaces.FromDocuments`."""
+        return self._grounded(request).grounds
 
     def models(self) -> Sequence[str]:
         """The other answerer's."""
@@ -125,33 +155,34 @@ class Grounded:
 
     async def answer(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """The other's answer to the grounded question. Raises what it raises, and StoreError."""
-        grounded, cited = request, cast("tuple[Citation, ...]", ())
-        if request.kind == "chat":
-            grounded, cited = await asyncio.to_thread(self._grounded, request)
-        async with aclosing(cast(Any, self._answerer.answer(grounded))) as chunks:
+        given = await asyncio.to_thread(self._grounded, request)
+        async with aclosing(cast(Any, self._answerer.answer(given.request))) as chunks:
             first = True
             async for chunk in chunks:
-                yield self._with_citations(chunk, cited) if first else chunk
+                yield self._told(chunk, given) if first else chunk
                 first = False
 
     async def aclose(self) -> None:
         """Close the other answerer."""
         await self._answerer.aclose()
 
-    def _grounded(self, request: ChatRequest) -> tuple[ChatRequest, tuple[Citation, ...]]:
+    def _grounded(self, request: ChatRequest) -> _Given:
         state, settings = self._ready(), self._settings
-        if not len(state.collection):
-            return request, ()
-        if state.whole is not None:
+        base = state.collection.digest
+        if request.kind != "chat":
+            return _Given(request, (), Grounds("", ""))
+        if state.whole is not None and len(state.collection):
             text = f"{settings.instruction}\n\n{state.whole}"
-            return _with_system(request, text), state.cited
+            names = tuple(one.document for one in state.cited)
+            return _Given(_with_system(request, text), state.cited, Grounds(base, base, names))
         found = self._found(state.collection, question_of(request.messages))
+        passages = [one.passage for one in found]
+        grounds = grounds_of(base, passages)
         if not found:
-            return request, ()
-        asked = _with_passages(request, [one.passage for one in reversed(found)])
-        return _with_system(asked, settings.instruction), tuple(
-            Citation.of(one.passage) for one in found
-        )
+            return _Given(request, (), grounds)
+        asked = _with_passages(request, passages[::-1])
+        cited = tuple(map(Citation.of, passages))
+        return _Given(_with_system(asked, settings.instruction), cited, grounds)
 
     def _found(self, collection: Collection, question: str) -> list[Found]:
         """Best first, within the budget; the best one always, if it is relevant at all."""
@@ -165,11 +196,13 @@ class Grounded:
             kept.append(one)
         return kept
 
-    def _with_citations(self, chunk: Chunk, cited: tuple[Citation, ...]) -> Chunk:
-        if not cited:
-            return chunk
-        told = [one.to_wire(self._settings.texts_in_citations) for one in cited]
-        return Chunk({**chunk.wire, "citations": told})
+    def _told(self, chunk: Chunk, given: _Given) -> Chunk:
+        """An answer's first chunk, with its citations and what it rests on."""
+        grounds = given.grounds if given.grounds.base else None
+        if not given.cited:
+            return replace(chunk, grounds=grounds)
+        told = [one.to_wire(self._settings.texts_in_citations) for one in given.cited]
+        return Chunk({**chunk.wire, "citations": told}, grounds)
 
     def _stated(self, collection: Collection) -> _State:
         if collection.size_bytes > self._settings.whole_tokens * _MOST_BYTES_PER_TOKEN:

@@ -32,6 +32,7 @@ from semcache.keys import Scope, Source
 from semcache.retrieval import Collection as Collection
 from semcache.retrieval import Document as Document
 from semcache.retrieval import Found as Found
+from semcache.retrieval import FromDocuments as FromDocuments
 from semcache.retrieval import Library as Library
 from semcache.retrieval import Passage as Passage
 from semcache.retrieval import Retriever as Retriever
@@ -214,6 +215,10 @@ class Store(Protocol):
 
     def expire_knowledge(self, answerer: str, current: str, now: float) -> int:
         """Make stale what `answerer` answered from any other knowledge than `current`."""
+        ...
+
+    def set_sources(self, entry_id: int, sources: Sequence[str]) -> None:
+        """What an entry rests on, as it is known now; nothing where there is no such entry."""
         ...
 
     def touch(self, ids: Mapping[int, int], now: float) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, TypeAlias
@@ -47,11 +47,16 @@ _SORTED = orjson.OPT_SORT_KEYS
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Who would answer: the answerer's own name, its model's identity, its knowledge's digest."""
+    """Who would answer: the answerer's own name, its model's identity, its knowledge's digest.
+
+    `knowledge` is empty where each question is given passages of its own. `base` is the state of
+    the documents in any case, and no part of the key: see `grounds`.
+    """
 
     answerer: str = ""
     model: str = ""
     knowledge: str = ""
+    base: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from semcache import freshness, policy
 from semcache.completion import Completion
+from semcache.confirming import Outdated, is_current, nearest_standing, standing
 from semcache.directives import Directives
 from semcache.interfaces import (
     Asked,
@@ -37,7 +39,6 @@ from semcache.tally import Tally
 from semcache.volatile import Timeliness
 
 log = logging.getLogger("semcache")
-
 
 BATCH = 16
 
@@ -70,6 +71,7 @@ class Layers:
     choose: policy.Choose = policy.first
     retries: Retries = field(default_factory=Retries)
     journal: Journal = field(default_factory=Journal)
+    outdated: Outdated = field(default_factory=Outdated)
 
     def recall(self, plan: Plan) -> Decided | None:
         """An exact hit in memory that no other process has made untrue, or None."""
@@ -78,7 +80,7 @@ class Layers:
             return None
         now = self.clock()
         try:
-            if item.version != self.store.version():
+            if item.version != self.store.version() or not is_current(plan, item.entry):
                 return None
             decision: Hit | Miss | None = policy.judge_exact(item.entry, now, plan.directives)
             if isinstance(decision, Miss):
@@ -123,14 +125,14 @@ class Layers:
         exact = policy.judge_exact(found, now, plan.directives)
         if isinstance(exact, Miss):
             exact = self._meanwhile(plan, exact, now) or exact
+        exact = standing(plan, exact, self)
         return _Look(plan, version, withdrawals, exact, Decided(exact))
 
     def _meanwhile(self, plan: Plan, miss: Miss, now: float) -> Hit | None:
         """The stale answer that is served while another is made, where one can be."""
         if miss.stale is None or not plan.may_be_answered:
             return None
-        asked = plan.request, plan.directives
-        return freshness.while_revalidating(miss, now, *asked, self.settings)
+        return freshness.while_revalidating(miss, now, plan.request, plan.directives, self.settings)
 
     def _may_look_alike(self, look: _Look) -> bool:
         if isinstance(look.exact, Hit) or look.exact.reason == "store error":
@@ -151,7 +153,8 @@ class Layers:
             return
         asked = Asked(question, encoded.vector, encoded.sketch)
         try:
-            decided.decision = self._nearest(look.plan, asked)
+            nearest = partial(self._nearest, look.plan, asked)
+            decided.decision = nearest_standing(look.plan, nearest, self)
         except Exception:
             self.failed("semantic")
             decided.decision = Miss("semantic error")
@@ -207,6 +210,7 @@ class Layers:
         wrong = self.journal.refuted(asked.question)
         with self.tally.timing("stage: search"):
             found = self.store.search(plan.key.scope, asked.vector, k)
+        found = self.outdated.without(found, plan)
         if not wrong:
             return found
         return [

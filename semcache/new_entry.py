@@ -28,6 +28,7 @@ def entry_of(
         embedder=embedder,
         cost_s=cost_s,
         used_at=now,
+        sources=() if completion.grounds is None else completion.grounds.sources,
         stale_s=kept.stale_s,
         detail={"namespace": name} if (name := plan.directives.namespace) else {},
     )

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from semcache.chat import ChatRequest
+from semcache.grounds import Grounds, given_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,13 @@ class Found:
     passage: Passage
     score: float
     cosine: float | None
+
+
+def grounds_of(base: str, passages: Sequence[Passage]) -> Grounds:
+    """What an answer from these passages, in this order, rests on."""
+    told = (text for one in passages for text in (one.document, one.heading, one.text))
+    documents = dict.fromkeys(one.document for one in passages)
+    return Grounds(base, given_digest(told), tuple(documents))
 
 
 class Retriever(Protocol):
@@ -99,3 +109,15 @@ class Library(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class FromDocuments(Protocol):
+    """An answerer whose answers rest on documents that change."""
+
+    def grounds(self, request: ChatRequest) -> Grounds:
+        """What an answer to this request would rest on now. Blocks for milliseconds.
+
+        Raises Declined, RequestError, StoreError.
+        """
+        ...

@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "field_rules", "merging", "responses"}),
+    frozenset({"errors", "field_rules", "grounds", "merging", "responses"}),
     frozenset(
         {
             "chat",
@@ -78,7 +78,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"reply", "freshness"}),
-    frozenset({"new_entry"}),
+    frozenset({"confirming", "new_entry"}),
     frozenset({"explain", "layers", "feedback", "explanation", "planning", "recording"}),
     frozenset({"answer_learning", "checking", "administering", "storing", "refreshing"}),
     frozenset({"leading"}),

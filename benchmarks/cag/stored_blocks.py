@@ -68,7 +68,7 @@ def passages(count: int, counted: Any) -> list[Passage]:
 
 def asked(shelf: Shelf, given: Sequence[Passage]) -> Spent:
     """One question over these passages; on the model's thread."""
-    ground = PlacedGrounding(shelf, given, Conversation("", (Turn("user", QUESTION),)))
+    ground = PlacedGrounding(shelf, given, Conversation("", (Turn("user", QUESTION),)), "")
     with torch.inference_mode():
         started = time.perf_counter()
         prompt = ground.prompt()

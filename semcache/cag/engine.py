@@ -1,7 +1,7 @@
 """The local engine: answers from documents that its model has already read.
 
 Cache-augmented generation (arXiv 2412.15605) with a prefix that is read once, kept on disk, and
-shared by all requests. Implements `interfaces.Answerer`.
+shared by all requests. Implements `interfaces.Answerer` and `interfaces.FromDocuments`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from semcache.chat import ChatRequest
 from semcache.citations import Citation, asks_for_sources, sources_text
 from semcache.completion import Chunk
 from semcache.errors import AnswerError, EngineError, RequestError
+from semcache.grounds import Grounds
 from semcache.interfaces import Embedder
 from semcache.keys import Source
 from semcache.retrieval import Library
@@ -147,6 +148,11 @@ class CagEngine:
         """64 hex digits; empty without knowledge. Raises EngineError before `load`."""
         return self._ready().reading.digest
 
+    @property
+    def keyed_knowledge(self) -> str:
+        """What of the knowledge is part of every key: its digest where all of it is given."""
+        return self._ready().reading.keyed
+
     def accepts(self, request: ChatRequest) -> bool:
         """Whether the request asks for one of the served names."""
         return request.model in self._names
@@ -154,7 +160,12 @@ class CagEngine:
     def source(self, request: ChatRequest) -> Source:
         """The model with all that shapes its answers, and the knowledge."""
         state = self._ready()
-        return Source(self.name, _model_of(state), state.reading.digest)
+        reading = state.reading
+        return Source(self.name, _model_of(state), reading.keyed, reading.digest)
+
+    def grounds(self, request: ChatRequest) -> Grounds:
+        """Implements `interfaces.FromDocuments`."""
+        return self._ready().reading.grounds(self._conversation(request))
 
     def models(self) -> Sequence[str]:
         """The served names, the model's own first."""
@@ -176,6 +187,7 @@ class CagEngine:
         job = Answering(state.turns, ground, options, tell)
         wire = self._wire_form(request, options, state)
         self._cite(wire, ground.citations, in_text)
+        wire.grounds = ground.grounds if ground.grounds.base else None
         try:
             state.scheduler.submit(job, state.turns)
             while True:

@@ -10,6 +10,7 @@ from semcache.cag.prefix import Prefix, shared_length
 from semcache.cag.prompt import Prompts
 from semcache.cag.sharing import Sharing
 from semcache.citations import Citation
+from semcache.grounds import Grounds
 
 
 class Grounding(Protocol):
@@ -20,6 +21,9 @@ class Grounding(Protocol):
 
     citations: tuple[Citation, ...]
     """The passages that the answer is given; none where it is given all of the knowledge."""
+
+    grounds: Grounds
+    """What the answer rests on."""
 
     plain: bool
     """Whether the conversation is in the plain format (`plain_format`)."""
@@ -66,8 +70,10 @@ class PrefixGrounding:
         conversation: Conversation,
         plain: bool,
         citations: tuple[Citation, ...],
+        grounds: Grounds,
     ) -> None:
         self.citations = citations
+        self.grounds = grounds
         self.plain = plain
         self.length = 0
         self._prompts = prompts

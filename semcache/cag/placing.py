@@ -17,7 +17,7 @@ from semcache.cag.rotation import Rotation
 from semcache.cag.segments import Context, LayerKV, Segment
 from semcache.cag.sharing import SplitSharing
 from semcache.citations import Citation
-from semcache.retrieval import Passage
+from semcache.retrieval import Passage, grounds_of
 
 Layout: TypeAlias = Literal["tree", "blocks"]
 
@@ -56,9 +56,10 @@ class PlacedGrounding:
     """Implements `grounding.Grounding`."""
 
     def __init__(
-        self, shelf: Shelf, passages: Sequence[Passage], conversation: Conversation
+        self, shelf: Shelf, passages: Sequence[Passage], conversation: Conversation, base: str
     ) -> None:
-        """`passages`: best first."""
+        """`passages`: best first, found in this state of the documents."""
+        self.grounds = grounds_of(base, passages)
         self.citations = tuple(map(Citation.of, passages))
         self.plain = shelf.plain
         self.known = self.length = 0

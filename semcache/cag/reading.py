@@ -18,6 +18,7 @@ from semcache.cag.prompt import Prompts
 from semcache.cag.sharing import Sharing
 from semcache.citations import Citation
 from semcache.errors import KnowledgeTooLarge
+from semcache.grounds import Grounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,11 @@ class Reading(Protocol):
         ...
 
     @property
+    def keyed(self) -> str:
+        """What of the knowledge is part of every key: its digest where all of it is given."""
+        ...
+
+    @property
     def way(self) -> str:
         """What of the way of reading shapes an answer, beyond what `loading` knows."""
         ...
@@ -47,6 +53,10 @@ class Reading(Protocol):
 
         Raises Declined where the knowledge has nothing on it, StoreError.
         """
+        ...
+
+    def grounds(self, conversation: Conversation) -> Grounds:
+        """What an answer to it rests on. As `ground`, but nothing is held for it."""
         ...
 
 
@@ -66,11 +76,26 @@ class PrefixesReading:
         """Implements `Reading`."""
         return self.knowledge.digest
 
+    @property
+    def keyed(self) -> str:
+        """Implements `Reading`."""
+        return self.knowledge.digest
+
+    def grounds(self, conversation: Conversation) -> Grounds:
+        """Implements `Reading`."""
+        return Grounds(self.digest, self.digest)
+
     def ground(self, conversation: Conversation) -> Grounding:
         """Implements `Reading`; declines nothing."""
         part = self.parts[0 if self.chooser is None else self.chooser.nearest(conversation)]
         return PrefixGrounding(
-            part.prompts, part.prefix, self.sharing, conversation, self.plain, part.citations
+            part.prompts,
+            part.prefix,
+            self.sharing,
+            conversation,
+            self.plain,
+            part.citations,
+            self.grounds(conversation),
         )
 
 

@@ -9,7 +9,8 @@ from semcache.cag.conversation import Conversation
 from semcache.cag.grounding import Grounding
 from semcache.cag.placing import PlacedGrounding, Shelf
 from semcache.errors import Declined
-from semcache.retrieval import Found, Passage, Retriever
+from semcache.grounds import Grounds
+from semcache.retrieval import Found, Passage, Retriever, grounds_of
 
 _SHORT_PASSAGE_TOKENS = 48
 _LEAST_ASKED, _MOST_ASKED = 8, 64
@@ -43,6 +44,11 @@ class RetrievedReading:
         return self.retriever.digest
 
     @property
+    def keyed(self) -> str:
+        """Implements `Reading`."""
+        return ""
+
+    @property
     def way(self) -> str:
         """Implements `Reading`."""
         shelf, terms = self.shelf, self.terms
@@ -51,11 +57,21 @@ class RetrievedReading:
 
     def ground(self, conversation: Conversation) -> Grounding:
         """Implements `Reading`."""
+        return PlacedGrounding(self.shelf, self._given(conversation), conversation, self.digest)
+
+    def grounds(self, conversation: Conversation) -> Grounds:
+        """Implements `Reading`."""
+        return grounds_of(self.digest, self._given(conversation))
+
+    def _given(self, conversation: Conversation) -> list[Passage]:
         found = self._found(conversation)
         floor = self.terms.floor
         if floor is not None and (not found or found[0].score < floor):
-            raise Declined("The documents say nothing about this question. Ask another model.")
-        return PlacedGrounding(self.shelf, within(found, self.terms), conversation)
+            raise Declined(
+                "The documents say nothing about this question. Ask another model.",
+                base=self.digest,
+            )
+        return within(found, self.terms)
 
     def _found(self, conversation: Conversation) -> Sequence[Found]:
         """For the last question; what was asked before counts too, as it may lean on it."""

@@ -10,6 +10,7 @@ from typing import Any
 from semcache.cag.events import Begun, Done, Ended, Event, Said, TokenScore
 from semcache.chat import Kind
 from semcache.completion import Chunk
+from semcache.grounds import Grounds
 
 _LEAST = -9999.0
 """What stands for a probability of zero, as JSON has no infinity."""
@@ -19,7 +20,8 @@ _LEAST = -9999.0
 class WireForm:
     """One answer's identity on the wire, and what its usage will say.
 
-    `citations` are told once, in the first chunk. `ending` is appended to each choice's text.
+    `citations` are told once, in the first chunk, and so is `grounds`. `ending` is appended to each
+    choice's text.
     """
 
     kind: Kind
@@ -30,6 +32,7 @@ class WireForm:
     choices: int
     citations: list[dict[str, str]] = field(default_factory=list)
     ending: str = ""
+    grounds: Grounds | None = None
     _begun: Begun = field(default=Begun(0, 0))
     _length: dict[int, int] = field(default_factory=dict)
 
@@ -76,8 +79,9 @@ class WireForm:
             choice["logprobs"] = self._text_scores(index, scores) if scores else None
         choice["finish_reason"] = reason
         cited, self.citations = self.citations, []
+        grounds, self.grounds = self.grounds, None
         told = {"citations": cited} if cited else {}
-        return Chunk({**self._head(), **told, "choices": [choice]})
+        return Chunk({**self._head(), **told, "choices": [choice]}, grounds)
 
     def _text_scores(self, index: int, scores: tuple[TokenScore, ...]) -> dict[str, Any]:
         offsets = []

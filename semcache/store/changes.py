@@ -166,6 +166,16 @@ def expire_knowledge(transaction: Transaction, answerer: str, current: str, now:
     ).rowcount
 
 
+def set_sources(transaction: Transaction, entry_id: int, sources: str | None) -> None:
+    """Replace what an entry rests on; nothing where there is no such entry."""
+    transaction.connection.exec_driver_sql(
+        "UPDATE entries SET sources = :new,"
+        " bytes = bytes + length(CAST(coalesce(:new, '') AS BLOB))"
+        " - length(CAST(coalesce(sources, '') AS BLOB)) WHERE id = :id",
+        {"new": sources, "id": entry_id},
+    )
+
+
 def add_hits(connection: Connection, touched: Mapping[int, tuple[int, float]]) -> None:
     """Write counters: id → (hits to add, time of use). Rows that are gone are passed over."""
     if touched:

@@ -220,6 +220,11 @@ class LocalStore:
             lambda transaction: changes.expire_knowledge(transaction, answerer, current, now)
         )
 
+    def set_sources(self, entry_id: int, sources: Sequence[str]) -> None:
+        """What an entry rests on, as it is known now; nothing where there is no such entry."""
+        column = rows.encode_sources(sources)
+        self._writer.submit(lambda tx: changes.set_sources(tx, entry_id, column))
+
     def touch(self, ids: Mapping[int, int], now: float) -> None:
         """Add hits and mark as used; written with the next batch of counters."""
         self._upkeep.counters.add(ids, now)

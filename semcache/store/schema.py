@@ -97,7 +97,7 @@ ENTRIES = Table(
     Column("cost_s", Float, nullable=False),
     Column("question", Text),
     Column("state", Text, nullable=False, server_default=""),  # interfaces.State
-    Column("sources", Text),  # JSON list of document digests
+    Column("sources", Text),  # JSON list: grounds.Grounds.sources
     Column("variant", Integer, nullable=False, server_default=text("0")),
     Column("writer", Text),
     Column("stale_s", Float),

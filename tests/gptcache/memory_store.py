@@ -131,6 +131,12 @@ class MemoryStore:
                 self._entries[entry.key] = replace(entry, expires_at=now)
         return len(stale)
 
+    def set_sources(self, entry_id: int, sources: Sequence[str]) -> None:
+        with self._lock:
+            entry = self._by_id(entry_id)
+            if entry is not None:
+                self._entries[entry.key] = replace(entry, sources=tuple(sources))
+
     def touch(self, ids: Mapping[int, int], now: float) -> None:
         with self._lock:
             for key, entry in self._entries.items():

@@ -218,6 +218,17 @@ class StoreContract:
             "someone else's": None,
         }
 
+    def test_what_an_entry_rests_on_is_replaced(self, store: Store) -> None:
+        old = ("base", "given", "a.txt")
+        kept = store.put(replace(entry("k"), sources=old))
+        other = store.put(entry("other"))
+        for sources in (("another base", "given", "ä.txt", "b.txt"), ()):
+            store.set_sources(kept.id, sources)
+            store.set_sources(999_999, sources)
+            assert store.get("k") == replace(kept, sources=sources)
+        assert store.get("other") == other
+        assert store.check().clean
+
     def test_touch_is_written_by_flush(self, store: Store) -> None:
         ids = [store.put(entry(f"k{at}")).id for at in range(3)]
         store.touch({ids[0]: 2, ids[1]: 1}, START + 5)
