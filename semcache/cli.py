@@ -24,6 +24,7 @@ from semcache.commands import (
     import_,
     key,
     knowledge,
+    warm,
 )
 from semcache.config import Config, default_config
 from semcache.errors import SemcacheError
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
         calibrate.add(each),
         export.add(each),
         import_.add(each),
+        warm.add(each),
         finetune_blocks.add(each),
         *knowledge.add(each),
     ):
@@ -73,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "calibrate": lambda config: calibrate.run(args, config),
         "export": lambda config: export.run(args, config),
         "import": lambda config: import_.run(args, config),
+        "warm": lambda config: warm.run(args, config),
         "finetune-blocks": lambda config: finetune_blocks.run(args, config),
         "knowledge": lambda config: knowledge.run(args, config),
     }
