@@ -1,0 +1,136 @@
+"""An answerer that only chats, asked for responses: each is put to it as a chat, and back.
+
+Its words are streamed as they come; what it says beside them (calls, reasoning) follows whole.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from itertools import count
+from typing import Any, cast
+
+from semcache.chat import ChatRequest
+from semcache.completion import Chunk, collect
+from semcache.errors import AnswerError
+from semcache.interfaces import Answerer
+from semcache.keys import Source
+from semcache.responses import events
+from semcache.responses.as_chat import messages_of, options_of
+from semcache.responses.from_chat import begun, message_id, response_of
+
+_SAID_LIVE = frozenset(
+    {"response.output_item.added", "response.content_part.added", "response.output_text.delta"}
+)
+
+
+class Responding:
+    """Implements `interfaces.Answerer` in the name of another, for every kind of request."""
+
+    def __init__(self, answerer: Answerer) -> None:
+        self._answerer = answerer
+
+    @property
+    def name(self) -> str:
+        """The other's."""
+        return self._answerer.name
+
+    def accepts(self, request: ChatRequest) -> bool:
+        """Whether the other does; what it cannot be asked is refused when it is."""
+        return self._answerer.accepts(_kind_of_chat(request))
+
+    def source(self, request: ChatRequest) -> Source:
+        """The other's."""
+        return self._answerer.source(_kind_of_chat(request))
+
+    def models(self) -> Sequence[str]:
+        """The other's."""
+        return self._answerer.models()
+
+    async def aclose(self) -> None:
+        """Close the other."""
+        await self._answerer.aclose()
+
+    async def answer(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        """The other's answer. Raises what it raises, and RequestError."""
+        if request.kind != "response":
+            async with aclosing(cast(Any, self._answerer.answer(request))) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            return
+        numbers = count()
+        async with aclosing(self._events(request)) as told:
+            async for event in told:
+                yield Chunk({**event, "sequence_number": next(numbers)})
+
+    async def _events(self, request: ChatRequest) -> AsyncGenerator[dict[str, Any], None]:
+        asked = _as_chat(request)
+        id_, created = secrets.token_hex(12), int(time.time())
+        started = begun(id_, created, request.model, request.options)
+        came: list[Chunk] = []
+        is_live = said = False
+        async with aclosing(cast(Any, self._answerer.answer(asked))) as chunks:
+            async for chunk in chunks:
+                if not came:
+                    for event in events.begun(started):
+                        yield event
+                came.append(chunk)
+                is_live = is_live or len(came) == 1
+                for piece in _words(chunk) if is_live else ():
+                    if not said:
+                        said = True
+                        for event in _message_begun(str(started["id"])):
+                            yield event
+                    yield {"type": "response.output_text.delta", **_place(started), **piece}
+        completion = collect(came)
+        if not completion.choices:
+            raise AnswerError("The engine gave no answer.")
+        for event in _rest(response_of(started, completion.wire), said=said):
+            yield event
+
+
+def _kind_of_chat(request: ChatRequest) -> ChatRequest:
+    return replace(request, kind="chat") if request.kind == "response" else request
+
+
+def _as_chat(request: ChatRequest) -> ChatRequest:
+    return replace(
+        request,
+        kind="chat",
+        messages=tuple(messages_of(request.messages, request.options)),
+        options=options_of(request.options),
+        stream_options={"include_usage": True} if request.stream else None,
+    )
+
+
+def _words(chunk: Chunk) -> Iterator[dict[str, Any]]:
+    """What the first choice says in this chunk."""
+    for choice in chunk.wire.get("choices") or ():
+        text = (choice.get("delta") or {}).get("content")
+        if choice.get("index", 0) == 0 and isinstance(text, str) and text:
+            tokens = (choice.get("logprobs") or {}).get("content") or []
+            yield {"delta": text, "logprobs": tokens}
+
+
+def _place(started: dict[str, Any]) -> dict[str, Any]:
+    return {"item_id": message_id(str(started["id"])), "output_index": 0, "content_index": 0}
+
+
+def _message_begun(response_id: str) -> Iterator[dict[str, Any]]:
+    id_ = message_id(response_id)
+    item = {"id": id_, "type": "message", "role": "assistant", "status": "in_progress"}
+    yield {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}}
+    part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+    place = {"item_id": id_, "output_index": 0, "content_index": 0}
+    yield {"type": "response.content_part.added", **place, "part": part}
+
+
+def _rest(response: dict[str, Any], *, said: bool) -> Iterator[dict[str, Any]]:
+    """What is left of the events when the first message's words have been streamed."""
+    for event in list(events.replay(response))[2:]:
+        is_first = event.get("output_index") == 0 and event.get("content_index", 0) == 0
+        if not (said and is_first and event["type"] in _SAID_LIVE):
+            yield event
