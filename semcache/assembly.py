@@ -18,10 +18,10 @@ from semcache.admin_key import read_admin_key
 from semcache.cache import SemCache
 from semcache.config import Config
 from semcache.doors import open_door, open_pass_through
-from semcache.engines import grounded, open_engine, open_library, open_upstream
+from semcache.engines import answerers_of, grounded, open_engine, open_library, open_upstream
 from semcache.errors import ConfigError
 from semcache.gptcache.functions import choose_of, extract_of
-from semcache.interfaces import Answerer, Candidate, Embedder, Verifier
+from semcache.interfaces import Candidate, Embedder, Verifier
 from semcache.journal import Journal
 from semcache.keys import tenant_of
 from semcache.pass_through import PassThrough
@@ -137,12 +137,11 @@ def build(
         if (given := grounded(upstream)) is not None:
             store.expire_knowledge(given.name, given.keyed_knowledge, time.time())
         undo.pop_all()
-    answerers: dict[str, Answerer | None] = {"cag": engine, "upstream": upstream}
     gptcache = config.gptcache
     cache = SemCache(
         store=store,
         embedder=embedder,
-        answerers=[a for name in config.engines if (a := answerers[name]) is not None],
+        answerers=answerers_of(config, engine, upstream),
         verifier=verifier,
         supervisor=certified,
         settings=config.policy_settings(),

@@ -175,6 +175,7 @@ class UpstreamSection:
     connect_timeout_s: float = 5.0
     max_connections: int = 1000
     usage_in_streams: bool = True
+    responses: bool = True
     fallbacks: tuple[FallbackSection, ...] = ()
     retries: int = 1
     circuit_failures: int = 5

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from semcache.config import Config
 from semcache.errors import ConfigError
-from semcache.interfaces import Embedder, Library
+from semcache.interfaces import Answerer, Embedder, Library
+from semcache.responding import Responding
 
 if TYPE_CHECKING:
     from semcache.cag.engine import CagEngine
@@ -99,6 +100,19 @@ def _servers(config: Config, base_url: str) -> Failover:
     ]
     persistence = Persistence(section.retries, section.circuit_failures, section.circuit_s)
     return Failover([Alternative(first), *others], time.monotonic, persistence)
+
+
+def answerers_of(
+    config: Config, engine: CagEngine | None, upstream: Failover | Grounded | None
+) -> list[Answerer]:
+    """Who answers a miss, in order; who only chats is asked for responses as for chats."""
+    known: dict[str, Answerer] = {}
+    if engine is not None:
+        known["cag"] = Responding(engine)
+    if upstream is not None:
+        relays = config.upstream.responses and grounded(upstream) is None
+        known["upstream"] = upstream if relays else Responding(upstream)
+    return [known[name] for name in config.engines if name in known]
 
 
 def grounded(upstream: Failover | Grounded | None) -> Grounded | None:

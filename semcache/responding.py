@@ -71,24 +71,23 @@ class Responding:
         id_, created = secrets.token_hex(12), int(time.time())
         started = begun(id_, created, request.model, request.options)
         came: list[Chunk] = []
-        is_live = said = False
+        said = thought = False
         async with aclosing(cast(Any, self._answerer.answer(asked))) as chunks:
             async for chunk in chunks:
-                if not came:
-                    for event in events.begun(started):
-                        yield event
+                opening = () if came else events.begun(started)
                 came.append(chunk)
-                is_live = is_live or len(came) == 1
-                for piece in _words(chunk) if is_live else ():
-                    if not said:
-                        said = True
-                        for event in _message_begun(str(started["id"])):
-                            yield event
+                for event in opening:
+                    yield event
+                thought = thought or _thinks(chunk)
+                for piece in () if thought and not said else _words(chunk):
+                    for event in () if said else _message_begun(str(started["id"])):
+                        yield event
+                    said = True
                     yield {"type": "response.output_text.delta", **_place(started), **piece}
         completion = collect(came)
         if not completion.choices:
             raise AnswerError("The engine gave no answer.")
-        for event in _rest(response_of(started, completion.wire), said=said):
+        for event in _rest(response_of(started, completion.wire, words_first=said), said=said):
             yield event
 
 
@@ -113,6 +112,12 @@ def _words(chunk: Chunk) -> Iterator[dict[str, Any]]:
         if choice.get("index", 0) == 0 and isinstance(text, str) and text:
             tokens = (choice.get("logprobs") or {}).get("content") or []
             yield {"delta": text, "logprobs": tokens}
+
+
+def _thinks(chunk: Chunk) -> bool:
+    """Whether it reasons: that stands before the words, so they have to wait."""
+    deltas = (choice.get("delta") or {} for choice in chunk.wire.get("choices") or ())
+    return any(delta.get("reasoning_content") for delta in deltas)
 
 
 def _place(started: dict[str, Any]) -> dict[str, Any]:

@@ -97,6 +97,7 @@ ADAPTERS = frozenset(
         "failover",
         "grounding",
         "llm_judge",
+        "responding",
     }
 )
 RUNTIMES = frozenset({"onnx_graph"})  # what several adapters run their networks with

@@ -45,8 +45,11 @@ def begun(id_: str, created_at: int, model: str, options: Wire) -> dict[str, Any
     }
 
 
-def response_of(started: Wire, completion: Wire) -> dict[str, Any]:
-    """The whole response, from a `chat.completion` with at least one choice."""
+def response_of(started: Wire, completion: Wire, *, words_first: bool = False) -> dict[str, Any]:
+    """The whole response, from a `chat.completion` with at least one choice.
+
+    `words_first`: the message is the first item, as it has been streamed already.
+    """
     choice = completion["choices"][0]
     message, finish = choice.get("message") or {}, choice.get("finish_reason")
     reason = _INCOMPLETE.get(str(finish))
@@ -59,7 +62,11 @@ def response_of(started: Wire, completion: Wire) -> dict[str, Any]:
         "status": status,
         "incomplete_details": {"reason": reason} if reason else None,
         "model": completion.get("model", started["model"]),
-        "output": _output(str(started["id"]), message, choice.get("logprobs"), status),
+        "output": [
+            *_thought(str(started["id"]), {} if words_first else message),
+            *_output(str(started["id"]), message, choice.get("logprobs"), status),
+            *_thought(str(started["id"]), message if words_first else {}),
+        ],
         "usage": _usage(completion.get("usage")),
     }
 
@@ -93,12 +100,16 @@ def _output(id_: str, message: Wire, logprobs: Any, status: str) -> list[dict[st
                 "status": "completed",
             }
         )
-    thought = message.get("reasoning_content")
-    if isinstance(thought, str) and thought:
-        content = [{"type": "reasoning_text", "text": thought}]
-        named = {"id": f"rs_{id_.removeprefix('resp_')}", "type": "reasoning"}
-        items.insert(0, {**named, "summary": [], "content": content})
     return items
+
+
+def _thought(id_: str, message: Wire) -> list[dict[str, Any]]:
+    thought = message.get("reasoning_content")
+    if not isinstance(thought, str) or not thought:
+        return []
+    content = [{"type": "reasoning_text", "text": thought}]
+    named = {"id": f"rs_{id_.removeprefix('resp_')}", "type": "reasoning"}
+    return [{**named, "summary": [], "content": content}]
 
 
 def _usage(usage: Any) -> dict[str, Any] | None:
