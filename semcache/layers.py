@@ -36,6 +36,7 @@ from semcache.render_response import rendered
 from semcache.reply import Decided, Plan
 from semcache.retries import Retries
 from semcache.tally import Tally
+from semcache.trace import Trace
 from semcache.volatile import Timeliness
 
 log = logging.getLogger("semcache")
@@ -97,7 +98,8 @@ class Layers:
         """Exact, then semantic, the questions encoded together. Never raises for a broken layer."""
         looks = [self._look_exact(plan) for plan in plans]
         alike = [look for look in looks if self._may_look_alike(look)]
-        encoded = self._encode([look.plan.key.question or "" for look in alike])
+        traces = [look.plan.trace for look in alike]
+        encoded = self._encode([look.plan.key.question or "" for look in alike], traces)
         for look, one in zip(alike, encoded, strict=True):
             self._look_alike(look, one)
         for look in looks:
@@ -109,7 +111,7 @@ class Layers:
         """What `look_up` would decide now; nothing is remembered, counted as a hit or marked."""
         look = self._look_exact(plan)
         if self._may_look_alike(look):
-            self._look_alike(look, self._encode([plan.key.question or ""])[0])
+            self._look_alike(look, self._encode([plan.key.question or ""], [plan.trace])[0])
         self._settle(look)
         return look.decided
 
@@ -117,7 +119,8 @@ class Layers:
         withdrawals = self.memory.withdrawals
         try:
             version = self.store.version()
-            found = self.store.get(plan.key.exact)
+            with self.tally.timing("exact", plan.trace):
+                found = self.store.get(plan.key.exact)
         except Exception:
             self.failed("store")
             return _Look(plan, 0, 0, Miss("store error"), Decided(Miss("store error")))
@@ -200,7 +203,7 @@ class Layers:
 
     def _judged(self, plan: Plan, asked: Asked, wishes: Directives, k: int) -> Hit | Miss:
         near, now = self.neighbours(plan, asked, k), self.clock()
-        with self.tally.timing("stage: judge"):
+        with self.tally.timing("judge", plan.trace):
             return policy.judge_semantic(
                 asked, near, now, wishes, self.settings, self.verifier, self.choose
             )
@@ -208,7 +211,7 @@ class Layers:
     def neighbours(self, plan: Plan, asked: Asked, k: int) -> list[Candidate]:
         """The k nearest of the plan's scope; what was called wrong for this question is marked."""
         wrong = self.journal.refuted(asked.question)
-        with self.tally.timing("stage: search"):
+        with self.tally.timing("search", plan.trace):
             found = self.store.search(plan.key.scope, asked.vector, k)
         found = self.outdated.without(found, plan)
         if not wrong:
@@ -235,7 +238,7 @@ class Layers:
         """
         vector = sketch = None
         if encoded is None and plan.key.question is not None:
-            encoded = self._encode([plan.key.question])[0]
+            encoded = self._encode([plan.key.question], [plan.trace])[0]
         if encoded is not None and policy.matchable(encoded, self.settings) is None:
             vector, sketch = encoded.vector, encoded.sketch
         now = self.clock()
@@ -246,7 +249,7 @@ class Layers:
         entry = entry_of(plan, completion, keeping, now, embedder=fingerprint, cost_s=cost_s)
         version, withdrawals = self.store.version(), self.memory.withdrawals
         self.memory.forget(entry.key)
-        with self.tally.timing("stage: store"):
+        with self.tally.timing("store", plan.trace):
             stored = self.store.put(entry, vector, sketch)
         self._remember(stored, version, withdrawals)
         return keeping
@@ -275,16 +278,21 @@ class Layers:
         self.tally.add(f"failed: {layer}")
         log.exception("the %s layer failed; this request goes on without it", layer)
 
-    def _encode(self, questions: Sequence[str]) -> Sequence[Encoded | None]:
+    def _encode(
+        self, questions: Sequence[str], traces: Sequence[Trace | None]
+    ) -> Sequence[Encoded | None]:
         """None for what the encoder fails at; one bad question must not fail the others."""
         if self.embedder is None or not questions:
             return [None] * len(questions)
         try:
-            with self.tally.timing("stage: encode"):
+            with self.tally.timing("encode", *traces):
                 return self.embedder.encode(questions)
         except Exception:
             if len(questions) > 1:
-                return [self._encode([question])[0] for question in questions]
+                return [
+                    self._encode([question], [trace])[0]
+                    for question, trace in zip(questions, traces, strict=True)
+                ]
             self.failed("semantic")
             return [None]
 

@@ -24,6 +24,7 @@ from semcache.recording import Recording
 from semcache.refreshing import Refreshing
 from semcache.reply import Decided, Plan
 from semcache.storing import Storing
+from semcache.trace import following
 from semcache.usage import shown
 
 _Flights: TypeAlias = Flights[Decided]
@@ -105,7 +106,8 @@ class Leading:
         answerer, tally = cast(Answerer, plan.answerer), self.layers.tally
         paid = paying(plan.request.caller, plan.request.model, flight.chunks)
         started = perf_counter()
-        with paid, nullcontext() if self.checks is None else self.checks.answering(answerer.name):
+        watched = nullcontext() if self.checks is None else self.checks.answering(answerer.name)
+        with paid, watched, following(plan.trace, "answer"):
             async with aclosing(cast(Any, answerer.answer(plan.request))) as chunks:
                 async for chunk in chunks:
                     if not flight.chunks:

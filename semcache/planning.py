@@ -14,6 +14,7 @@ from semcache.keys import Extract, Source, request_key
 from semcache.policy import PolicySettings
 from semcache.reply import Plan
 from semcache.succession import Succession
+from semcache.trace import CURRENT
 
 _NOBODY = Source()
 
@@ -49,6 +50,7 @@ def plan_of(
         ),
         timeliness=found,
         started=started,
+        trace=CURRENT.get(),
     )
 
 

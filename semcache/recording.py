@@ -1,4 +1,4 @@
-"""What was decided of each request: counted, kept for who watches, and a log line without its text.
+"""What was decided of each request: counted, and kept for who watches.
 
 An exact hit is noted in a quarter of a microsecond and counted later, with its neighbours: when a
 few are together, when something else is decided, or when somebody reads.
@@ -6,7 +6,6 @@ few are together, when something else is decided, or when somebody reads.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from time import perf_counter
@@ -23,7 +22,6 @@ from semcache.timeline import Outcome, Timeline
 
 _TOGETHER = 16  # exact hits that are counted at once: more would make one request wait
 _Noted: TypeAlias = tuple[float, float, Plan, Hit, Saved]
-requests_log = logging.getLogger("semcache.requests")
 
 
 class Recording:
@@ -56,7 +54,7 @@ class Recording:
         return Observed.of(self.tally, self.timeline, self.recent, gauges)
 
     def decided(self, plan: Plan, decided: Decided, prices: Prices) -> None:
-        """Count a decision, and what a hit has saved; log it where the log asks for requests."""
+        """Count a decision, and what a hit has saved; tell it who follows the request."""
         decision = decided.decision
         took_s, now = perf_counter() - plan.started, self._clock()
         if self._supervisor is not None:
@@ -77,14 +75,16 @@ class Recording:
             case Bypass(reason=reason):
                 self.tally.add(f"bypass: {reason}")
                 self._seen(now, took_s, plan, "bypass", reason)
-        if requests_log.isEnabledFor(logging.INFO):
-            requests_log.info("%s", log_line(plan, decision))
+        if plan.trace is not None:
+            plan.trace.note(**_told(plan, decision))
 
     def coalesced(self, plan: Plan) -> None:
         """Count a request that shares the answer to another."""
         self.tally.add("coalesced")
         took_s = perf_counter() - plan.started
         self._seen(self._clock(), took_s, plan, "coalesced", "in flight")
+        if plan.trace is not None:
+            plan.trace.note(outcome="coalesced", reason="in flight", **_whose(plan))
 
     def stood_in(self, plan: Plan, entry: Entry) -> None:
         """A miss got a stale answer, as the answerer failed."""
@@ -93,6 +93,8 @@ class Recording:
         self.timeline.move(now, "miss", "stale")
         members = self._members(now, took_s, plan, "stale", "stale-if-error", entry_id=entry.id)
         self.recent.add([members])
+        if plan.trace is not None:
+            plan.trace.note(outcome="stale", reason="stale-if-error")
 
     def _seen(
         self,
@@ -164,16 +166,18 @@ class Recording:
         return now, scope.tenant, *told, scope.source.answerer, question
 
 
-def log_line(plan: Plan, decision: Decision) -> str:
-    """One request without its text: `key=value` members, greppable."""
-    line = {
-        "tenant": plan.request.tenant[:8],
-        "key": plan.key.exact[:12],
-        "outcome": type(decision).__name__.lower(),
-        "reason": repr(decision.reason),
-    }
+def _told(plan: Plan, decision: Decision) -> dict[str, str | float]:
+    """A decision without the question's text."""
+    line = _whose(plan)
+    line["outcome"] = type(decision).__name__.lower()
+    line["reason"] = decision.reason
     if isinstance(decision, Hit):
-        line["similarity"] = f"{decision.similarity:.4f}"
+        line["similarity"] = round(decision.similarity, 4)
+        line["entry_id"] = decision.entry.id
     elif isinstance(decision, Miss) and decision.nearest is not None:
-        line["nearest"] = f"{decision.nearest:.4f}"
-    return " ".join(f"{name}={value}" for name, value in line.items())
+        line["nearest"] = round(decision.nearest, 4)
+    return line
+
+
+def _whose(plan: Plan) -> dict[str, str | float]:
+    return {"tenant": plan.request.tenant[:8], "key": plan.key.exact[:12]}

@@ -15,6 +15,7 @@ from semcache.keys import RequestKey
 from semcache.policy import Admission, Keeping
 from semcache.prices import Saved
 from semcache.render import Rendered
+from semcache.trace import Trace
 from semcache.volatile import LASTING, Timeliness
 
 
@@ -22,7 +23,7 @@ from semcache.volatile import LASTING, Timeliness
 class Plan:
     """A request, where it belongs, and who would answer it.
 
-    `started` is when it was planned, in seconds of `time.perf_counter`.
+    `started` is when it was planned, in seconds of `time.perf_counter`; `trace` follows it.
     """
 
     request: ChatRequest
@@ -32,6 +33,7 @@ class Plan:
     key: RequestKey
     timeliness: Timeliness = LASTING
     started: float = field(default_factory=perf_counter, compare=False)
+    trace: Trace | None = field(default=None, compare=False, repr=False)
 
     @property
     def shareable(self) -> bool:

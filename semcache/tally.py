@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
+from semcache.trace import Trace
+
 COSINES = (0.3, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 1.0)
 """Upper bounds of a spread's buckets; what lies above the last has one more."""
 
@@ -99,13 +101,17 @@ class Tally:
             self._times.put(name, seconds)
 
     @contextmanager
-    def timing(self, name: str) -> Iterator[None]:
-        """Put the time of a block into a spread, however it ends."""
+    def timing(self, stage: str, *traces: Trace | None) -> Iterator[None]:
+        """Put the time of a stage into its spread, however it ends, and tell who follows."""
         started = perf_counter()
         try:
             yield
         finally:
-            self.took(name, perf_counter() - started)
+            ended = perf_counter()
+            self.took(f"stage: {stage}", ended - started)
+            for trace in traces:
+                if trace is not None:
+                    trace.stage(stage, started, ended)
 
     def took_all(self, name: str, times: Iterable[float]) -> None:
         """Put several times into a spread."""
