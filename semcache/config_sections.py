@@ -231,6 +231,8 @@ class ServerSection:
     pass_through: PassThroughSettings | None = None
     admin_keys: tuple[str, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    log_format: Literal["text", "json"] = "text"
+    traces: Literal["off", "otlp"] = "off"
     show_questions: bool = True
 
     def check(self) -> None:

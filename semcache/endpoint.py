@@ -22,6 +22,7 @@ import orjson
 
 from semcache.errors import ConfigError, RequestError, UpstreamError
 from semcache.per_loop import AsyncClients, Given, PerLoop
+from semcache.trace import CURRENT
 
 MAX_ANSWER_BYTES = 64 * 2**20
 MAX_ERROR_BYTES = 2**20
@@ -164,9 +165,11 @@ class Endpoint:
             raise UpstreamError(says, status=503, cause="ours")
         url = f"{self.root}/{path}"
         http, headers = self._http.here(), self._headers
-        if own:
+        trace = CURRENT.get()
+        if own or trace is not None:
             headers = self._headers.copy()
             headers.update(own)
+            headers.update({} if trace is None else trace.passed_on)
         request = http.build_request(method, url, content=content, headers=headers, timeout=timeout)
         response = await http.send(request, stream=True, follow_redirects=False)
         if response.is_success:

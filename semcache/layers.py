@@ -279,7 +279,7 @@ class Layers:
         log.exception("the %s layer failed; this request goes on without it", layer)
 
     def _encode(
-        self, questions: Sequence[str], traces: Sequence[Trace | None]
+        self, questions: Sequence[str], traces: Sequence[Trace | None] = ()
     ) -> Sequence[Encoded | None]:
         """None for what the encoder fails at; one bad question must not fail the others."""
         if self.embedder is None or not questions:
@@ -289,10 +289,7 @@ class Layers:
                 return self.embedder.encode(questions)
         except Exception:
             if len(questions) > 1:
-                return [
-                    self._encode([question], [trace])[0]
-                    for question, trace in zip(questions, traces, strict=True)
-                ]
+                return [self._encode([question])[0] for question in questions]
             self.failed("semantic")
             return [None]
 

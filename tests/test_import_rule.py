@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "field_rules", "grounds", "merging", "responses"}),
+    frozenset({"errors", "field_rules", "grounds", "merging", "responses", "trace"}),
     frozenset(
         {
             "chat",

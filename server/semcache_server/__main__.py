@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import fields
 from ipaddress import ip_address
 from pathlib import Path
@@ -22,6 +21,8 @@ from semcache_server.admin import AdminDoor
 from semcache_server.app import Serving, build_app
 from semcache_server.bounds import Bounds
 from semcache_server.listening import uvicorn_config
+from semcache_server.logs import log_to_stderr
+from semcache_server.tracing import open_tracing
 
 _COULD_NOT_LISTEN = 3
 
@@ -96,6 +97,7 @@ def serve(assembled: Assembled, cache_file_key: str) -> None:
     server = assembled.config.server
     upstream, door = assembled.upstream, assembled.doorkeeper
     watches = assembled.engine is not None or assembled.grounded is not None
+    tracer = open_tracing() if server.traces == "otlp" else None
     serving = Serving(
         cache=assembled.cache,
         tenant_of=assembled.tenant_of if door is None else door.tenant_of,
@@ -111,6 +113,7 @@ def serve(assembled: Assembled, cache_file_key: str) -> None:
         max_body_bytes=server.max_body_bytes,
         cache_file_key=cache_file_key,
         admin=AdminDoor(assembled.admin_keys),
+        tracer=tracer,
     )
     listening = uvicorn_config(
         build_app(serving),
@@ -120,7 +123,7 @@ def serve(assembled: Assembled, cache_file_key: str) -> None:
         shutdown_grace_s=server.shutdown_grace_s,
     )
     listener = uvicorn.Server(listening)
-    with suppress(KeyboardInterrupt):
+    with closing(tracer) if tracer is not None else nullcontext(), suppress(KeyboardInterrupt):
         listener.run()
     if not listener.started:
         sys.exit(_COULD_NOT_LISTEN)
@@ -132,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         config = configured(args)
         _require_keys(config.server, insecure=args.insecure)
-        _log_at(config.server.log_level)
+        log_to_stderr(config.server.log_level, config.server.log_format)
         _own_process()
         assembled = build(config, progress=_say)
     except SemcacheError as error:
@@ -163,12 +166,6 @@ def _own_process() -> None:
     from semcache.onnx_graph import own_process  # slow to import: not for --help
 
     own_process()
-
-
-def _log_at(level: str) -> None:
-    """semcache's own log at this level; other libraries say only what goes wrong."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("semcache").setLevel(level.upper())
 
 
 def _truth(text: str) -> bool:

@@ -31,6 +31,7 @@ from semcache_server.legacy import Legacy
 from semcache_server.listening import Front
 from semcache_server.metrics import Metrics
 from semcache_server.trust import Trust
+from semcache_server.watching import Tracer, Watched
 from semcache_server.wire import UNEXPECTED, ASGIScope, respond_error
 
 log = logging.getLogger("semcache.server")
@@ -64,6 +65,7 @@ class Serving:
     admit: Callable[[str], Awaitable[None]] | None = None
     forward_headers: Sequence[str] = ()
     bounds: Bounds = DEFAULT_BOUNDS
+    tracer: Tracer | None = None
 
 
 class Readiness:
@@ -156,8 +158,8 @@ def _other_routes(serving: Serving, readiness: Readiness) -> list[Route]:
     return routes
 
 
-def _answering(serving: Serving, kind: Any, in_flight: InFlight) -> Answering:
-    return Answering(
+def _answering(serving: Serving, kind: Any, in_flight: InFlight) -> Watched:
+    answering = Answering(
         cache=serving.cache,
         kind=kind,
         caller_of=serving.caller_of or (lambda key: Caller(serving.tenant_of(key))),
@@ -167,6 +169,7 @@ def _answering(serving: Serving, kind: Any, in_flight: InFlight) -> Answering:
         in_flight=in_flight,
         bounds=serving.bounds,
     )
+    return Watched(answering, serving.tracer)
 
 
 def _tenant(serving: Serving, scope: ASGIScope) -> str:

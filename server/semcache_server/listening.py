@@ -160,6 +160,7 @@ def uvicorn_config(
         http=GatheringProtocol,
         ws="none",
         log_level=log_level,
+        log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,

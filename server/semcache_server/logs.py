@@ -77,8 +77,8 @@ def _frames(error: BaseException | None) -> list[str]:
     while error is not None:
         kind = type(error)
         lines.append(f"{kind.__module__}.{kind.__qualname__}")
-        for frame in traceback.extract_tb(error.__traceback__):
-            lines.append(f"  {frame.filename}:{frame.lineno} in {frame.name}")
+        frames = traceback.extract_tb(error.__traceback__)
+        lines += [f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames]
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return lines
 
