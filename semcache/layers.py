@@ -36,7 +36,6 @@ from semcache.render_response import rendered
 from semcache.reply import Decided, Plan
 from semcache.retries import Retries
 from semcache.tally import Tally
-from semcache.trace import Trace
 from semcache.volatile import Timeliness
 
 log = logging.getLogger("semcache")
@@ -98,8 +97,7 @@ class Layers:
         """Exact, then semantic, the questions encoded together. Never raises for a broken layer."""
         looks = [self._look_exact(plan) for plan in plans]
         alike = [look for look in looks if self._may_look_alike(look)]
-        traces = [look.plan.trace for look in alike]
-        encoded = self._encode([look.plan.key.question or "" for look in alike], traces)
+        encoded = self._encode([look.plan for look in alike])
         for look, one in zip(alike, encoded, strict=True):
             self._look_alike(look, one)
         for look in looks:
@@ -111,7 +109,7 @@ class Layers:
         """What `look_up` would decide now; nothing is remembered, counted as a hit or marked."""
         look = self._look_exact(plan)
         if self._may_look_alike(look):
-            self._look_alike(look, self._encode([plan.key.question or ""], [plan.trace])[0])
+            self._look_alike(look, self._encode([plan])[0])
         self._settle(look)
         return look.decided
 
@@ -238,7 +236,7 @@ class Layers:
         """
         vector = sketch = None
         if encoded is None and plan.key.question is not None:
-            encoded = self._encode([plan.key.question], [plan.trace])[0]
+            encoded = self._encode([plan])[0]
         if encoded is not None and policy.matchable(encoded, self.settings) is None:
             vector, sketch = encoded.vector, encoded.sketch
         now = self.clock()
@@ -278,18 +276,16 @@ class Layers:
         self.tally.add(f"failed: {layer}")
         log.exception("the %s layer failed; this request goes on without it", layer)
 
-    def _encode(
-        self, questions: Sequence[str], traces: Sequence[Trace | None] = ()
-    ) -> Sequence[Encoded | None]:
+    def _encode(self, plans: Sequence[Plan]) -> Sequence[Encoded | None]:
         """None for what the encoder fails at; one bad question must not fail the others."""
-        if self.embedder is None or not questions:
-            return [None] * len(questions)
+        if self.embedder is None or not plans:
+            return [None] * len(plans)
         try:
-            with self.tally.timing("encode", *traces):
-                return self.embedder.encode(questions)
+            with self.tally.timing("encode", *(plan.trace for plan in plans)):
+                return self.embedder.encode([plan.key.question or "" for plan in plans])
         except Exception:
-            if len(questions) > 1:
-                return [self._encode([question])[0] for question in questions]
+            if len(plans) > 1:
+                return [self._encode([plan])[0] for plan in plans]
             self.failed("semantic")
             return [None]
 

@@ -60,14 +60,15 @@ class OtelTracer:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         method, path = str(scope["method"]), str(scope["path"])
+        since = time.time_ns() - int(time.perf_counter() * 1e9)
         span = self._tracer.start_span(
             f"{method} {path}",
             context=TraceContextTextMapPropagator().extract(headers),
             kind=SpanKind.SERVER,
             attributes={"http.request.method": method, "url.path": path},
-            start_time=_ns(started),
+            start_time=since + int(started * 1e9),
         )
-        return OtelSpan(self._tracer, span, started)
+        return OtelSpan(self._tracer, span, started, since)
 
     def close(self) -> None:
         """Send what is left. Blocking."""
@@ -78,13 +79,15 @@ class OtelSpan:
     """Implements `watching.Span`. What comes after its end is still below it: an answer is stored
     when its caller has long got it."""
 
-    def __init__(self, tracer: Tracer, span: Span, started: float) -> None:
+    def __init__(self, tracer: Tracer, span: Span, started: float, since: int) -> None:
+        """`since`: nanoseconds from 1970 to the zero of `time.perf_counter`."""
         from opentelemetry.trace import set_span_in_context
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         self._tracer = tracer
         self._span = span
         self._started = started
+        self._since = since
         self._inside = set_span_in_context(span)
         self._semantic: Span | None = None
         self._semantic_ended = 0.0
@@ -106,15 +109,15 @@ class OtelSpan:
         if name in _SEMANTIC:
             if self._semantic is None:
                 self._semantic = self._tracer.start_span(
-                    "semantic", context=parent, start_time=_ns(started)
+                    "semantic", context=parent, start_time=self._ns(started)
                 )
             self._semantic_ended = ended
             parent = set_span_in_context(self._semantic)
         else:
             self._end_semantic()
         self._looked_up = True
-        child = self._tracer.start_span(name, context=parent, start_time=_ns(started))
-        child.end(end_time=_ns(ended))
+        child = self._tracer.start_span(name, context=parent, start_time=self._ns(started))
+        child.end(end_time=self._ns(ended))
 
     def end(self, status: int, members: Mapping[str, str | float]) -> None:
         """The response is complete."""
@@ -129,14 +132,12 @@ class OtelSpan:
             self._span.set_attribute(_NAMES.get(name, f"semcache.{name}"), value)
         if status >= 500:
             self._span.set_status(Status(StatusCode.ERROR))
-        self._span.end(end_time=_ns(ended))
+        self._span.end(end_time=self._ns(ended))
 
     def _end_semantic(self) -> None:
         if self._semantic is not None:
-            self._semantic.end(end_time=_ns(self._semantic_ended))
+            self._semantic.end(end_time=self._ns(self._semantic_ended))
             self._semantic = None
 
-
-def _ns(at: float) -> int:
-    """Seconds of `time.perf_counter` as nanoseconds since 1970."""
-    return time.time_ns() - int((time.perf_counter() - at) * 1e9)
+    def _ns(self, at: float) -> int:
+        return self._since + int(at * 1e9)

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import sqlite3
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,12 +80,12 @@ def test_spans_of_every_stage_and_the_callers_trace(tmp_path: Path) -> None:
         assert one.parent is not None
         assert f"{one.parent.span_id:016x}" == PARENT
     miss, hit, alike, failed = roots
-    looked = {"encode": {}, "search": {}, "judge": {}}
+    looked: dict[str, Any] = {"encode": {}, "search": {}, "judge": {}}
     assert tree(spans, miss) == {"exact": {}, "semantic": looked, "answer": {}, "store": {}}
     assert tree(spans, hit) == {"exact": {}}
     assert tree(spans, alike) == {"exact": {}, "semantic": looked}
     assert set(tree(spans, failed)) == {"exact", "semantic", "answer"}
-    told = [dict(one.attributes or {}) for one in roots]
+    told: list[dict[str, Any]] = [dict(one.attributes or {}) for one in roots]
     assert [one["semcache.outcome"] for one in told] == ["miss", "hit", "hit", "miss"]
     assert [one["http.response.status_code"] for one in told] == [200, 200, 200, 500]
     assert told[2]["semcache.similarity"] > 0.8
@@ -103,7 +104,7 @@ def logged(level: str, form: logs.LogFormat) -> Iterator[io.StringIO]:
     handlers, before = list(root.handlers), own.level
     written = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logs.sys, "stderr", written)
+        patch.setattr(sys, "stderr", written)
         logs.log_to_stderr(level, form)
         try:
             yield written
