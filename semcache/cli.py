@@ -16,6 +16,7 @@ import yaml
 from semcache import __version__
 from semcache.assembly import build, open_embedder, open_store
 from semcache.commands import (
+    backup,
     calibrate,
     dashboard,
     explain,
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
         warm.add(each),
         finetune_blocks.add(each),
         *knowledge.add(each),
+        *backup.add(each),
     ):
         one.add_argument("-f", "--cache-config-file", type=Path, metavar="FILE")
         one.add_argument("-d", "--cache-dir", type=Path, metavar="DIR", help="the data directory")
@@ -76,6 +78,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "export": lambda config: export.run(args, config),
         "import": lambda config: import_.run(args, config),
         "warm": lambda config: warm.run(args, config),
+        "backup": lambda config: backup.run(args, config),
+        "restore": lambda config: backup.run(args, config),
         "finetune-blocks": lambda config: finetune_blocks.run(args, config),
         "knowledge": lambda config: knowledge.run(args, config),
     }
