@@ -85,11 +85,10 @@ def hit(reply: Reply) -> Whole:
     now = time.time()
     headers = reply_headers(reply, now)
     request = reply.plan.request
+    rendered = reply.rendered.to(request)
     if not request.stream:
-        return Whole(200, [_JSON, *headers], reply.rendered.body(int(now), reply.decision_id))
-    events = reply.rendered.events(
-        int(now), include_usage=request.include_usage, name=reply.decision_id
-    )
+        return Whole(200, [_JSON, *headers], rendered.body(int(now), reply.decision_id))
+    events = rendered.events(int(now), include_usage=request.include_usage, name=reply.decision_id)
     return Whole(200, [_EVENT_STREAM, *headers], b"".join(events))
 
 
@@ -168,7 +167,8 @@ class _Exchange:
                 yield encode_event(chunk)
                 chunk = await self._patiently(anext(chunks, None))
             await self._reply.stored()
-            yield DONE
+            if self._reply.plan.request.kind != "response":
+                yield DONE
         except StreamCut as cut:
             if cut.rest:
                 yield cut.rest

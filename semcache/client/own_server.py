@@ -14,12 +14,13 @@ from typing import Any
 import httpx2
 import orjson
 
-from semcache.answer_form import is_answer, is_event_stream
-from semcache.chat import ChatRequest
+from semcache.answer_form import is_event_stream, is_last, is_wire_of
+from semcache.chat import ChatRequest, Kind
 from semcache.client.lines import Line, Opened
 from semcache.completion import Chunk, Completion, replay
 from semcache.errors import UpstreamError
 from semcache.keys import Source
+from semcache.responses.form import is_response
 from semcache.sse import DONE_DATA, EventDecoder
 
 
@@ -79,17 +80,18 @@ class OwnServer:
         async with aclosing(await self._open(request)) as opened:
             kind = opened.response.headers.get("content-type", "")
             if is_event_stream(kind, asked_for=request.stream):
-                async with aclosing(_relayed(opened)) as chunks:
+                async with aclosing(_relayed(opened, request.kind)) as chunks:
                     async for chunk in chunks:
                         yield chunk
                 return
             self.body = await _read(opened)
-        for chunk in replay(Completion(_answer_in(self.body))):
+        for chunk in replay(Completion(_answer_in(self.body, request.kind))):
             yield chunk
 
     async def _open(self, request: ChatRequest) -> Opened:
         """An open response, with usage asked for in a stream where the caller did not."""
-        if not request.stream or request.include_usage or self._address in self._refusers:
+        has_usage = request.include_usage or request.kind == "response"
+        if not request.stream or has_usage or self._address in self._refusers:
             return await self._send(self.request)
         try:
             return await self._send(_asking_usage(self.request, request))
@@ -133,37 +135,43 @@ async def _read(opened: Opened) -> bytes:
         return b"".join([feed async for feed in feeds])
 
 
-async def _relayed(opened: Opened) -> AsyncGenerator[Chunk, None]:
+async def _relayed(opened: Opened, kind: Kind) -> AsyncGenerator[Chunk, None]:
     decoder = EventDecoder()
     async with aclosing(opened.feeds()) as feeds:
         async for feed in feeds:
             for data in decoder.feed(feed):
                 if data.startswith(DONE_DATA):
+                    ended = kind != "response"
+                else:
+                    wire = _chunk_in(data, kind)
+                    yield Chunk(wire)
+                    ended = is_last(wire)
+                if ended:
                     await opened.skip_tail()
                     return
-                yield Chunk(_chunk_in(data))
     raise StreamCut
 
 
-def _chunk_in(data: str) -> dict[str, Any]:
-    wire = _parsed(data)
+def _chunk_in(data: str, kind: Kind) -> dict[str, Any]:
+    wire = _parsed(data, kind)
     if wire is None:
         raise StreamCut(b"data: " + data.replace("\n", "\ndata: ").encode() + b"\n\n")
     return wire
 
 
-def _answer_in(body: bytes) -> dict[str, Any]:
-    wire = _parsed(body)
-    if wire is None or wire.get("choices") is None:
+def _answer_in(body: bytes, kind: Kind) -> dict[str, Any]:
+    wire = _parsed(body, kind)
+    whole = wire is not None and (
+        is_response(wire) if kind == "response" else wire.get("choices") is not None
+    )
+    if wire is None or not whole:
         raise UpstreamError("The server sent something that is no answer.")
     return wire
 
 
-def _parsed(data: str | bytes) -> dict[str, Any] | None:
+def _parsed(data: str | bytes, kind: Kind) -> dict[str, Any] | None:
     try:
         wire = orjson.loads(data)
     except ValueError:
         return None
-    if not isinstance(wire, dict) or wire.get("error") or not is_answer(wire):
-        return None
-    return wire
+    return wire if isinstance(wire, dict) and is_wire_of(kind, wire) else None

@@ -18,8 +18,12 @@ from semcache.chat import Kind
 from semcache.directives import NONE, Directives
 from semcache.wishes import OWN, of_headers
 
-_CHAT = b"/chat/completions"
-_COMPLETIONS = b"/completions"
+# By the end of the path; the longer one first.
+_KINDS: tuple[tuple[bytes, Kind], ...] = (
+    (b"/chat/completions", "chat"),
+    (b"/completions", "completion"),
+    (b"/responses", "response"),
+)
 # Headers beside `Authorization` by which gateways tell their users apart.
 _IDENTIFYING = re.compile("auth|key|token|secret|credential|tenant|account|user")
 _NOT_IDENTIFYING = frozenset({"authorization", "idempotency-key", "user-agent"})
@@ -53,7 +57,8 @@ def read_question(
     if request.method != "POST":
         return None
     path, _, query = request.url.raw_path.partition(b"?")
-    if not path.endswith(_COMPLETIONS) or "content-encoding" in request.headers:
+    end, kind = next((known for known in _KINDS if path.endswith(known[0])), (b"", None))
+    if kind is None or "content-encoding" in request.headers:
         return None
     credential = credential_of(request, cookies)
     if credential is None:
@@ -62,13 +67,11 @@ def read_question(
         body = orjson.loads(request.content)
     except (ValueError, httpx2.RequestNotRead):
         return None
-    is_chat = path.endswith(_CHAT)
-    root = path.removesuffix(_CHAT if is_chat else _COMPLETIONS)
     return Question(
-        kind="chat" if is_chat else "completion",
+        kind=kind,
         body=body,
         directives=wishes_of(request),
-        server=server_of(request.url, root, query),
+        server=server_of(request.url, path.removesuffix(end), query),
         credential=credential,
     )
 
