@@ -67,6 +67,7 @@ class PolicySection:
     usage: UsageMode = "replay"
     ttls: tuple[TtlRule, ...] = ()
     stale_while_revalidate_s: float = 0.0
+    replay: Literal["instant", "recorded"] | float = "instant"
 
     def check(self) -> None:
         """Raises ConfigError."""
@@ -80,6 +81,8 @@ class PolicySection:
             raise ConfigError("'policy.retry_window_s' must not be negative; 0 is the same as off.")
         if self.stale_while_revalidate_s < 0:
             raise ConfigError("'policy.stale_while_revalidate_s' must not be negative; 0 is off.")
+        if not isinstance(self.replay, str) and not 0 < self.replay < float("inf"):
+            raise ConfigError("'policy.replay' is instant, recorded, or tokens a second.")
         for at, rule in enumerate(self.ttls):
             times = (rule.ttl_s, rule.stale_while_revalidate_s)
             if any(time is not None and time < 0 for time in times):

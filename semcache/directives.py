@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal, TypeAlias
 
 _MAX_SECONDS = 2**31
+Pace: TypeAlias = Literal["instant", "recorded"] | float
+"""How fast a stored answer is streamed; a number is tokens a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class Directives:
 
     Beyond the RFC (see `wishes`): `ttl_s` bounds how long the answer is kept, `namespace` is a part
     of the tenant's cache of its own, `exact_only` wants no near-duplicates, and one has to reach
-    `threshold`, a cosine. They can ask for less than the operator allows, never for more.
+    `threshold`, a cosine. They can ask for less than the operator allows, never for more. `replay`
+    is how fast a stored answer is streamed.
     """
 
     no_cache: bool = False
@@ -37,6 +41,7 @@ class Directives:
     namespace: str = ""
     exact_only: bool = False
     threshold: float | None = None
+    replay: Pace | None = None
 
 
 NONE = Directives()

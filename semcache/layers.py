@@ -228,11 +228,12 @@ class Layers:
         kept: Keep,
         encoded: Encoded | None = None,
         cost_s: float = 0.0,
+        pace_ms: Sequence[int] = (),
     ) -> Keeping:
         """Store an answer, durable when this returns, unless it changes too soon.
 
-        Says until when it is kept. Raises StoreError.
-        Without a vector (the encoder failed, the question is too long) it is stored exact-only.
+        Says until when it is kept. Raises StoreError. Without a vector (the encoder failed, the
+        question is too long) it is stored exact-only.
         """
         vector = sketch = None
         if encoded is None and plan.key.question is not None:
@@ -243,8 +244,10 @@ class Layers:
         keeping = freshness.keep(kept, self._timeliness(plan, vector), now, self.settings)
         if isinstance(keeping, Skip):
             return keeping
-        fingerprint = self.embedder.fingerprint if self.embedder and vector is not None else None
-        entry = entry_of(plan, completion, keeping, now, embedder=fingerprint, cost_s=cost_s)
+        made_by = self.embedder.fingerprint if self.embedder and vector is not None else None
+        entry = entry_of(
+            plan, completion, keeping, now, embedder=made_by, cost_s=cost_s, pace_ms=pace_ms
+        )
         version, withdrawals = self.store.version(), self.memory.withdrawals
         self.memory.forget(entry.key)
         with self.tally.timing("store", plan.trace):

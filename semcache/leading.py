@@ -20,6 +20,7 @@ from semcache.errors import AnswerError
 from semcache.flight import Flight, Flights
 from semcache.interfaces import Answerer, Bypass, Hit, Miss
 from semcache.layers import Layers
+from semcache.pacing import Recorder
 from semcache.recording import Recording
 from semcache.refreshing import Refreshing
 from semcache.reply import Decided, Plan
@@ -87,7 +88,7 @@ class Leading:
         try:
             started = perf_counter()
             try:
-                await self._asked(plan, flight)
+                pace_ms = await self._asked(plan, flight)
             except AnswerError as error:
                 self.layers.tally.add(f"answer failed: {error.status}")
                 if not self._stands_in(plan, decided, flight, error):
@@ -96,13 +97,15 @@ class Leading:
                 return
             flight.finish()
             took_s = perf_counter() - started
-            await self.storing.keep(plan, decided, flight.chunks, took_s)
+            await self.storing.keep(plan, decided, flight.chunks, took_s, pace_ms)
             if self.checks is not None:
                 self.checks.missed(plan, decided, flight.chunks)
         finally:
             flights.land(plan.key.exact, flight)
 
-    async def _asked(self, plan: Plan, flight: Flight[Decided]) -> None:
+    async def _asked(self, plan: Plan, flight: Flight[Decided]) -> list[int]:
+        """Have the answer made; says how it came in time, where that is to be kept."""
+        recorder = Recorder() if plan.request.stream and plan.admission.write else None
         answerer, tally = cast(Answerer, plan.answerer), self.layers.tally
         paid = paying(plan.request.caller, plan.request.model, flight.chunks)
         started = perf_counter()
@@ -113,7 +116,10 @@ class Leading:
                     if not flight.chunks:
                         tally.took(f"first token: {answerer.name}", perf_counter() - started)
                     flight.add(chunk)
+                    if recorder is not None:
+                        recorder.add(chunk)
         tally.took(f"answer: {answerer.name}", perf_counter() - started)
+        return [] if recorder is None else recorder.times_ms()
 
     def _stands_in(
         self, plan: Plan, decided: Decided, flight: Flight[Decided], error: AnswerError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import perf_counter
 
-from semcache import freshness, policy
+from semcache import freshness, pacing, policy
 from semcache.chat import ChatRequest
 from semcache.directives import Directives
 from semcache.errors import ModelNotFound
@@ -49,6 +49,7 @@ def plan_of(
             request, source, extract, per_user=per_user, namespace=directives.namespace
         ),
         timeliness=found,
+        pace=pacing.wanted(directives.replay, settings.replay) if request.stream else None,
         started=started,
         trace=CURRENT.get(),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from semcache.directives import Pace
 from semcache.guards import DEFAULT_GUARDS
 from semcache.prices import NO_PRICES, Prices
 from semcache.usage import UsageMode
@@ -44,6 +45,7 @@ class PolicySettings:
     is named. `retry`: whose repetition within `retry_window_s` of a semantic hit asks anew (see
     `retries`). `stale_if_error_s`: how stale an answer may be where no other can be made;
     `stale_while_revalidate_s`: how stale while another is being made.
+    `replay`: how fast stored answers are streamed.
     `usage`: what a stored answer says of its tokens. `prices`: what they would have cost.
     `ttls`: of these rules the first that holds has its word in place of `ttl_s`.
     """
@@ -68,6 +70,7 @@ class PolicySettings:
     prices: Prices = NO_PRICES
     ttls: tuple[TtlRule, ...] = ()
     stale_while_revalidate_s: float = 0.0
+    replay: Pace = "instant"
 
     def rule(self, model: str, route: str) -> TtlRule | None:
         """The first of `ttls` that holds, or None."""

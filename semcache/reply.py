@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from semcache.chat import ChatRequest
 from semcache.completion import Chunk, Completion, collect
-from semcache.directives import NONE, Directives
+from semcache.directives import NONE, Directives, Pace
 from semcache.flight import Flight, Reader
 from semcache.interfaces import Answerer, Decision, Encoded, Entry
 from semcache.keys import RequestKey
@@ -23,7 +23,8 @@ from semcache.volatile import LASTING, Timeliness
 class Plan:
     """A request, where it belongs, and who would answer it.
 
-    `started` is when it was planned, in seconds of `time.perf_counter`; `trace` follows it.
+    `pace` is how fast a stored answer is streamed, None for at once. `started` is when it was
+    planned, in seconds of `time.perf_counter`; `trace` follows it.
     """
 
     request: ChatRequest
@@ -32,13 +33,15 @@ class Plan:
     answerer: Answerer | None
     key: RequestKey
     timeliness: Timeliness = LASTING
+    pace: Pace | None = None
     started: float = field(default_factory=perf_counter, compare=False)
     trace: Trace | None = field(default=None, compare=False, repr=False)
 
     @property
     def shareable(self) -> bool:
         """Whether identical requests in flight may share this one's answer."""
-        return self.admission.read and self.directives == NONE
+        asked = self.directives
+        return self.admission.read and (asked == NONE or replace(asked, replay=None) == NONE)
 
     @property
     def may_be_answered(self) -> bool:

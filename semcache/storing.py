@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,16 +24,25 @@ class Storing:
     decisions: Decisions
 
     async def keep(
-        self, plan: Plan, decided: Decided, chunks: list[Chunk], cost_s: float
+        self,
+        plan: Plan,
+        decided: Decided,
+        chunks: list[Chunk],
+        cost_s: float,
+        pace_ms: Sequence[int] = (),
     ) -> Keeping | None:
-        """What became of it, also in `decided`; None where the request wants nothing stored."""
+        """What became of it, also in `decided`; None where the request wants nothing stored.
+
+        `pace_ms`: what a `pacing.Recorder` says of the chunks.
+        """
         if not plan.admission.write:
             return None
         completion = collect(chunks)
         now, settings = self.layers.clock(), self.layers.settings
         kept = policy.keep(completion, now, settings, plan.directives, plan.request)
         if not isinstance(kept, Skip):
-            save = partial(self.layers.save, plan, completion, kept, decided.encoded, cost_s)
+            made = completion, kept, decided.encoded, cost_s, pace_ms
+            save = partial(self.layers.save, plan, *made)
             try:
                 kept = await self.writers.run(save)
             except Exception:

@@ -11,6 +11,7 @@ read is ignored, value by value. None of it reaches a model or, but for the name
 | `x-semcache-namespace` | a part of the tenant's cache, for requests with the same name |
 | `x-semcache-tier` | `exact`: no near-duplicates |
 | `x-semcache-threshold` | a cosine, 0..1, that a near-duplicate must reach |
+| `x-semcache-replay` | how a stored answer is streamed: `instant`, `recorded`, tokens a second |
 
 The names and values of Portkey, Cloudflare AI Gateway, Bifrost, Helicone, OpenRouter, Braintrust,
 OpenPipe, TensorZero and Higress are those of their documentation.
@@ -56,6 +57,16 @@ def _threshold(value: str) -> Changes:
     return {"threshold": cosine} if 0 <= cosine <= 1 else {}
 
 
+def _replay(value: str) -> Changes:
+    if value in {"instant", "recorded"}:
+        return {"replay": value}
+    try:
+        speed = float(value)
+    except ValueError:
+        return {}
+    return {"replay": speed} if 0 < speed < float("inf") else {}
+
+
 def _where(words: frozenset[str], changes: Changes) -> Callable[[str], Changes]:
     return lambda value: changes if value in words else {}
 
@@ -72,6 +83,7 @@ OWN: Mapping[str, Callable[[str], Changes]] = {
     "x-semcache-namespace": _namespace,
     "x-semcache-tier": _tier,
     "x-semcache-threshold": _threshold,
+    "x-semcache-replay": _replay,
 }
 PEERS: Mapping[str, Callable[[str], Changes]] = {
     "x-portkey-cache-force-refresh": _where(_YES, _SKIP_READ),

@@ -45,7 +45,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "patience",
         }
     ),
-    frozenset({"sse", "answer_form", "server_keys", "wishes", "admin_key", "observed"})
+    frozenset({"pacing", "sse", "answer_form", "server_keys", "wishes", "admin_key", "observed"})
     | frozenset({"quotas", "pass_through"}),
     frozenset({"keys", "flight"}),
     frozenset(
@@ -79,7 +79,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"reply", "freshness"}),
     frozenset({"confirming", "new_entry"}),
-    frozenset({"explain", "layers", "feedback", "explanation", "planning", "recording"}),
+    frozenset(
+        {"replaying", "explain", "layers", "feedback", "explanation", "planning", "recording"}
+    ),
     frozenset({"answer_learning", "checking", "administering", "storing", "refreshing"}),
     frozenset({"leading"}),
     frozenset({"cache"}),

@@ -76,7 +76,9 @@ class Asking:
             self.attached.complain()
 
     def remembered(self, asked: Asked) -> Whole | None:
-        """An exact hit in memory."""
+        """An exact hit in memory, where it is given at once."""
+        if asked.plan.pace is not None:
+            return None
         try:
             reply = asked.ready.cache.peek(asked.plan)
             return None if reply is None else hit(reply)
@@ -86,7 +88,7 @@ class Asking:
 
     def looked_up(self, asked: Asked) -> Whole | Decided | None:
         """A hit, or what was decided; None where the cache failed. For callers who may block."""
-        if asked.plan.directives.only_if_cached:
+        if asked.plan.directives.only_if_cached or asked.plan.pace is not None:
             return None
         cache = asked.ready.cache
         try:

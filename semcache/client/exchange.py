@@ -30,6 +30,8 @@ from semcache.errors import (
     UpstreamError,
 )
 from semcache.explain import Headers, reply_headers
+from semcache.render import Rendered
+from semcache.replaying import events_of, paced_events
 from semcache.reply import Decided, Plan, Reply
 from semcache.sse import DONE
 from semcache.sse import encode as encode_event
@@ -88,8 +90,15 @@ def hit(reply: Reply) -> Whole:
     rendered = reply.rendered.to(request)
     if not request.stream:
         return Whole(200, [_JSON, *headers], rendered.body(int(now), reply.decision_id))
-    events = rendered.events(int(now), include_usage=request.include_usage, name=reply.decision_id)
-    return Whole(200, [_EVENT_STREAM, *headers], b"".join(events))
+    events = b"".join(events_of(reply, rendered, now))
+    return Whole(200, [_EVENT_STREAM, *headers], events)
+
+
+def _paced(reply: Reply, rendered: Rendered) -> Live:
+    """The response of a stored answer that is streamed at a pace."""
+    now = time.time()
+    headers = [_EVENT_STREAM, *reply_headers(reply, now)]
+    return Live(headers, paced_events(reply, rendered.to(reply.plan.request), now), reply, {})
 
 
 async def exchange(
@@ -129,7 +138,8 @@ class _Exchange:
 
     async def outcome(self) -> Outcome:
         if self._reply.rendered is not None:
-            return hit(self._reply)
+            paced = self._reply.plan.pace is not None
+            return _paced(self._reply, self._reply.rendered) if paced else hit(self._reply)
         if self._reply.plan.directives.only_if_cached:
             return self._refusal(NotCached())
         try:

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import orjson
 
 from semcache.cache import SemCache
-from semcache.caller import Account, Caller
+from semcache.caller import Caller
 from semcache.chat import ChatRequest, Kind
 from semcache.completion import Chunk, without_usage
 from semcache.errors import AnswerError, NotCached, RequestError, SemcacheError
 from semcache.explain import reply_headers
 from semcache.render import Rendered
+from semcache.replaying import events_of, paced_events
 from semcache.reply import Plan, Reply
 from semcache.sse import DONE
 from semcache.sse import encode as encode_event
@@ -68,10 +72,12 @@ class Answering:
             body = await read_body(scope, receive, self.max_body_bytes)
             plan = scope.get(_PLANNED) or self._plan(scope, body)
             reply = self.cache.peek(plan)
-            if reply is not None:
+            if reply is None:
+                await self._watched(plan, partial(self._relay, plan, send), receive)
+            elif plan.pace is None:
                 await self._send_hit(reply, send)
             else:
-                await self._fly(plan, receive, send)
+                await self._watched(plan, partial(self._send_hit, reply, send), receive)
         except SemcacheError as error:
             await respond_error(send, error)
         except ClientGone:
@@ -89,7 +95,7 @@ class Answering:
             return None
         try:
             plan = scope[_PLANNED] = self._plan(scope, body)
-            reply = self.cache.peek(plan)
+            reply = self.cache.peek(plan) if plan.pace is None else None
             return None if reply is None else self._hit(reply)
         except Exception:
             return None
@@ -106,23 +112,12 @@ class Answering:
             directives = replace(directives, only_if_cached=True)
         return self.cache.plan(request, directives)
 
-    async def _fly(self, plan: Plan, receive: Receive, send: Send) -> None:
+    async def _watched(
+        self, plan: Plan, sending: Callable[[], Coroutine[Any, Any, None]], receive: Receive
+    ) -> None:
+        """Send, until the client leaves."""
         with self.in_flight.one(plan.request.tenant):
-            await self._flown(plan, receive, send)
-
-    async def _flown(self, plan: Plan, receive: Receive, send: Send) -> None:
-        work = asyncio.ensure_future(self._relay(plan, send))
-        gone = asyncio.ensure_future(_disconnected(receive))
-        try:
-            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            gone.cancel()
-            if not work.done():
-                work.cancel()
-            await asyncio.wait({work, gone})
-        if work.cancelled():
-            raise ClientGone
-        work.result()
+            await _until_gone(sending(), receive)
 
     async def _relay(self, plan: Plan, send: Send) -> None:
         deadline_s = asyncio.get_running_loop().time() + self.bounds.request_timeout_s
@@ -142,24 +137,28 @@ class Answering:
             reply.close()
 
     async def _send_hit(self, reply: Reply, send: Send) -> None:
-        body, headers = self._hit(reply)
+        if reply.plan.pace is None:
+            body, headers = self._hit(reply)
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+            return
+        now = self.clock()
+        events = paced_events(reply, _charged(reply), now)
+        headers = [EVENT_STREAM, PRIVATE, *reply_headers(reply, now)]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        async with aclosing(events):
+            async for event in events:
+                await _send_event(send, event)
+        await send({"type": "http.response.body", "body": b""})
 
     def _hit(self, reply: Reply) -> tuple[bytes, Headers]:
         now = self.clock()
         headers = reply_headers(reply, now)
-        if reply.rendered is None:
-            raise RuntimeError("a hit without an answer")
-        request = reply.plan.request
-        rendered = reply.rendered.to(request)
-        if request.caller is not None and request.caller.account is not None:
-            _charge(request.caller.account, rendered)
-        if not request.stream:
+        rendered = _charged(reply)
+        if not reply.plan.request.stream:
             body = rendered.body(int(now), reply.decision_id)
             return body, whole_headers(body, [JSON, *headers])
-        usage = request.include_usage
-        body = b"".join(rendered.events(int(now), include_usage=usage, name=reply.decision_id))
+        body = b"".join(events_of(reply, rendered, now))
         return body, whole_headers(body, [EVENT_STREAM, *headers])
 
     async def _send_whole(self, reply: Reply, send: Send, deadline_s: float) -> None:
@@ -206,11 +205,16 @@ def _require_quota(plan: Plan) -> None:
         caller.account.require()
 
 
-def _charge(account: Account, rendered: Rendered) -> None:
-    """Take a hit off, where hits are not free."""
-    if account.counts_hits:
+def _charged(reply: Reply) -> Rendered:
+    """A hit's answer to its request, taken off where hits are not free."""
+    if reply.rendered is None:
+        raise RuntimeError("a hit without an answer")
+    request = reply.plan.request
+    rendered, caller = reply.rendered.to(request), request.caller
+    if caller is not None and caller.account is not None and caller.account.counts_hits:
         wire = rendered.completion.wire
-        account.spend(str(wire.get("model")), wire.get("usage") or {}, requests=0)
+        caller.account.spend(str(wire.get("model")), wire.get("usage") or {}, requests=0)
+    return rendered
 
 
 async def _shown(chunks: AsyncIterator[Chunk], include_usage: bool) -> AsyncIterator[Chunk]:
@@ -232,6 +236,21 @@ def _broken_off(error: SemcacheError, *, is_response: bool) -> bytes:
 
 async def _send_event(send: Send, event: bytes) -> None:
     await send({"type": "http.response.body", "body": event, "more_body": True})
+
+
+async def _until_gone(sending: Coroutine[Any, Any, None], receive: Receive) -> None:
+    work = asyncio.ensure_future(sending)
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        if not work.done():
+            work.cancel()
+        await asyncio.wait({work, gone})
+    if work.cancelled():
+        raise ClientGone
+    work.result()
 
 
 async def _disconnected(receive: Receive) -> None:
