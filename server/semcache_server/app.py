@@ -23,9 +23,10 @@ from starlette.routing import Route
 from semcache.cache import SemCache
 from semcache.caller import Caller
 from semcache.errors import SemcacheError
-from semcache_server.admin import AdminDoor, admin_routes
+from semcache_server.admin import AdminDoor, admin_routes, with_admin
 from semcache_server.answering import Answering, bearer_key
 from semcache_server.bounds import DEFAULT_BOUNDS, Bounds, InFlight
+from semcache_server.dashboard import dashboard_routes
 from semcache_server.embeddings import Embeddings
 from semcache_server.legacy import Legacy
 from semcache_server.listening import Front
@@ -77,6 +78,7 @@ class Readiness:
 
 def build_app(serving: Serving) -> Front:
     """The ASGI application; its `rest` is the Starlette application with all routes."""
+    serving = with_admin(serving)
     readiness = Readiness()
     bounds = serving.bounds
     in_flight = InFlight(bounds.max_in_flight, bounds.max_in_flight_per_tenant)
@@ -145,6 +147,7 @@ def _other_routes(serving: Serving, readiness: Readiness) -> list[Route]:
         Route("/flush", legacy.flush, methods=["POST"]),
         Route("/cache_file", legacy.cache_file, methods=["GET"]),
         *admin_routes(serving, serving.admin),
+        *dashboard_routes(),
     ]
     embedder = serving.cache.layers.embedder
     if embedder is not None:
