@@ -65,8 +65,17 @@ async def _warm(args: argparse.Namespace, assembled: Assembled, key: str) -> War
             opened(args.file) as (file, _),
             tqdm(total=_count(args.file), desc="warm", unit=" lines", disable=None) as bar,
         ):
+
+            def tell() -> None:
+                bar.update()
+
             work = Warming(
-                assembled.cache, asker, args.concurrency, args.dry_run, _complain, bar.update
+                assembled.cache,
+                asker,
+                args.concurrency,
+                args.dry_run,
+                _complain,
+                tell,
             )
             return await work.run(lines_of(file, work.refuse))
     finally:

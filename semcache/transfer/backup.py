@@ -9,7 +9,6 @@ from the rest (indexes, converted models, prefixes) is left out.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import re
 import secrets
@@ -19,7 +18,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import orjson
 
@@ -185,7 +184,7 @@ def _unpacked(source: Path, folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def _manifest(source: Path, name: str, file: BinaryIO) -> dict[str, Any]:
+def _manifest(source: Path, name: str, file: IO[bytes]) -> dict[str, Any]:
     try:
         said = orjson.loads(file.read(_MAX_MANIFEST)) if name == MANIFEST else None
     except orjson.JSONDecodeError:
@@ -193,13 +192,14 @@ def _manifest(source: Path, name: str, file: BinaryIO) -> dict[str, Any]:
     if not isinstance(said, dict) or said.get(_MARK) != _FORMAT:
         raise ConfigError(f"{source} is no backup of this version of semcache.")
     files = said.get("files")
-    fine = isinstance(files, dict) and STORE in files
-    if not fine or not all(_NAME.fullmatch(one) and "sha256" in files[one] for one in files):
-        raise ConfigError(f"{source} has a damaged manifest.")
-    return dict(files)
+    if isinstance(files, dict) and STORE in files:
+        fine = (isinstance(one, dict) and "sha256" in one for one in files.values())
+        if all(map(_NAME.fullmatch, files)) and all(fine):
+            return files
+    raise ConfigError(f"{source} has a damaged manifest.")
 
 
-def _copied(file: BinaryIO, path: Path) -> str:
+def _copied(file: IO[bytes], path: Path) -> str:
     digest = hashlib.sha256()
     with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as copy:
         while piece := file.read(_PIECE):
@@ -210,17 +210,17 @@ def _copied(file: BinaryIO, path: Path) -> str:
     return digest.hexdigest()
 
 
-def _of_folder(source: Path) -> Iterator[tuple[str, BinaryIO]]:
+def _of_folder(source: Path) -> Iterator[tuple[str, IO[bytes]]]:
     names = sorted((one.name for one in source.iterdir()), key=lambda name: name != MANIFEST)
     for name in names:
         with (source / name).open("rb") as file:
             yield name, file
 
 
-def _of_tar(source: Path) -> Iterator[tuple[str, BinaryIO]]:
+def _of_tar(source: Path) -> Iterator[tuple[str, IO[bytes]]]:
     with tarfile.open(source, "r:*") as tar:
         for member in tar:
             file = tar.extractfile(member) if member.isreg() else None
             if file is None:
                 raise ConfigError(f"{source} holds '{member.name}', which is no plain file.")
-            yield member.name, io.BufferedReader(file)  # type: ignore[arg-type]
+            yield member.name, file

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import uvicorn
 
-from semcache.assembly import Assembled, build
+from semcache.assembly import Assembled, build, read_secret
 from semcache.config import Config, default_config
 from semcache.config_sections import ServerSection
 from semcache.errors import ConfigError, SemcacheError
 from semcache.pass_through import PassThrough
+from semcache.transfer.header import installation_of
 from semcache_server.admin import AdminDoor
 from semcache_server.app import Serving, build_app
 from semcache_server.bounds import Bounds
@@ -113,6 +114,7 @@ def serve(assembled: Assembled, cache_file_key: str) -> None:
         max_body_bytes=server.max_body_bytes,
         cache_file_key=cache_file_key,
         admin=AdminDoor(assembled.admin_keys),
+        installation=installation_of(read_secret(assembled.config.gptcache.data_dir)),
         tracer=tracer,
     )
     listening = uvicorn_config(

@@ -18,6 +18,7 @@ from semcache.admin_key import is_known
 from semcache.caller import Caller
 from semcache.errors import AuthenticationError, Forbidden, RequestError
 from semcache_server.admin_entries import AdminEntries
+from semcache_server.admin_moving import AdminMoving
 from semcache_server.admin_stats import AdminStats
 from semcache_server.answering import bearer_key
 from semcache_server.wire import ASGIScope, header
@@ -86,4 +87,5 @@ def admin_routes(serving: Serving, door: AdminDoor) -> list[Route]:
     cache = serving.cache
     entries = AdminEntries(cache, door.check, serving.max_body_bytes)
     stats = AdminStats(cache, door.check, cache.recording.observed, serving.clock())
-    return [*entries.routes(), *stats.routes()]
+    moving = AdminMoving(cache, door.check, serving.installation)
+    return [*entries.routes(), *stats.routes(), *moving.routes()]

@@ -61,6 +61,7 @@ class Serving:
     max_body_bytes: int = 10_000_000
     cache_file_key: str = ""
     admin: AdminDoor = field(default_factory=AdminDoor)
+    installation: str = ""
     clock: Callable[[], float] = field(default=time.time)
     caller_of: Callable[[str], Caller] | None = None
     admit: Callable[[str], Awaitable[None]] | None = None
