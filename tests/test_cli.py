@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,9 @@ def test_what_prevents_looking_exits_with_two(
 ) -> None:
     assert run("stats", "-f", str(tmp_path / "none.yaml")) == 2
     assert "Cannot read" in capsys.readouterr().err
+
+
+def test_python_runs_it_as_a_module() -> None:
+    asked = [sys.executable, "-m", "semcache", "--version"]
+    said = subprocess.run(asked, capture_output=True, text=True, check=True)
+    assert said.stdout.split()[0] == "semcache"

@@ -118,6 +118,7 @@ ABOVE = frozenset(
         "engines",
         "transfer",
         "__init__",
+        "__main__",
     }
 )
 
