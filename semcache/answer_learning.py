@@ -54,7 +54,7 @@ class Learning:
     ) -> None:
         """A hit was answered too: its question becomes one of the entry, or has its own answer."""
         same = self._label(plan.key.question or "", judged, weight, fresh, "audit")
-        if same is False:
+        if same is False and judged.entry.scope.tenant == plan.key.scope.tenant:
             self.layers.quarantine(judged.entry.id)
             self.layers.tally.add("quarantined: audit")
             if plan.admission.write:
@@ -102,6 +102,8 @@ class Learning:
 
     def _alias(self, plan: Plan, decided: Decided, judged: Judged) -> bool:
         question, encoded = plan.key.question, decided.encoded
+        if judged.entry.scope.tenant != plan.key.scope.tenant:  # read, in a namespace: not ours
+            return False
         if question is None or encoded is None or encoded.vector is None:
             return False
         return self.layers.store.add_alias(

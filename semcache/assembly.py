@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from semcache.admin_key import read_admin_key
 from semcache.cache import SemCache
 from semcache.config import Config
-from semcache.doors import open_door, open_pass_through
+from semcache.doors import open_door, open_pass_through, open_promotion
 from semcache.engines import answerers_of, grounded, open_engine, open_library, open_upstream
 from semcache.errors import ConfigError
 from semcache.gptcache.functions import choose_of, extract_of
@@ -152,6 +152,7 @@ def build(
         threads=config.store.threads,
         sharing=frozenset() if engine is None else frozenset({engine.name}),
         library=library,
+        promotion=open_promotion(config, directory, secret),
         closing=() if door is None else (door.close,),
     )
     cache.recording.recent.show_questions = config.server.show_questions

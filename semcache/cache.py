@@ -44,10 +44,12 @@ from semcache.leading import Leading
 from semcache.memory import Memory
 from semcache.planning import plan_of
 from semcache.policy import Keep, Keeping, PolicySettings, Skip
+from semcache.promotion import Promotion
 from semcache.recording import Recording
 from semcache.refreshing import Refreshing
 from semcache.reply import Decided, Plan, Reply
 from semcache.retries import Retries
+from semcache.sharing import Sharing, recall
 from semcache.storing import Storing
 from semcache.tally import Tally
 from semcache.workers import Workers
@@ -78,6 +80,7 @@ class SemCache:
         sharing: frozenset[str] = frozenset(),
         library: Library | None = None,
         closing: Sequence[Callable[[], None]] = (),
+        promotion: Promotion | None = None,
     ) -> None:
         """`sharing`: names of answerers that compute on this machine, see `Checks`.
 
@@ -110,9 +113,10 @@ class SemCache:
         self._callers = threading.Semaphore(threads)
         self._threads = threads
         self._closed = False
-        self._lookups = Batches(threads, self.layers.look_up, BATCH, "semcache")
+        self._sharing = Sharing(self.layers, promotion)
+        self._lookups = Batches(threads, self._sharing.look_up, BATCH, "semcache")
         self._writers = Workers(_WRITERS, "semcache-put")
-        storing = Storing(self.layers, self._writers, self.decisions)
+        storing = Storing(self.layers, self._writers, self.decisions, self._sharing)
         self.refreshing = Refreshing(self.layers, storing)
         self._leading = Leading(
             self.layers,
@@ -139,6 +143,8 @@ class SemCache:
         if not plan.admission.read:
             return None
         decided = self.layers.recall(plan)
+        if decided is None and plan.shared is not None:
+            decided = recall(self.layers, plan)
         if decided is None:
             return None
         self.recording.decided(plan, decided, self._settings.prices)
@@ -171,7 +177,7 @@ class SemCache:
         with self._callers:
             if self._closed:
                 raise RuntimeError("the cache is closed")
-            return self.layers.look_up((plan,))[0]
+            return self._sharing.look_up((plan,))[0]
 
     def get(self, request: ChatRequest, directives: Directives = ONLY_IF_CACHED) -> Reply:
         """What is stored for a request, for callers who may block; asks nobody on a miss.
@@ -288,5 +294,6 @@ class SemCache:
         self.layers.journal.close()
         if self.layers.embedder is not None:
             self.layers.embedder.close()
+        self._sharing.close()
         for close in self._closing:
             close()

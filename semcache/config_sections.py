@@ -232,6 +232,7 @@ class ServerSection:
     knowledge_poll_s: float = 2.0
     keys: tuple[ServerKey, ...] = ()
     pass_through: PassThroughSettings | None = None
+    promote_after: int | None = None
     admin_keys: tuple[str, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
     log_format: Literal["text", "json"] = "text"
@@ -245,8 +246,15 @@ class ServerSection:
             bound = getattr(self, name)
             if bound is not None and not bound > 0:
                 raise ConfigError(f"'server.{name}' must be more than 0.")
+        self._check_sharing()
         if self.keys and self.pass_through is not None:
             raise ConfigError(
                 "'server.keys' are the server's own, with 'server.pass_through' callers bring "
                 "theirs: choose one."
             )
+
+    def _check_sharing(self) -> None:
+        if self.promote_after is not None and self.promote_after < 2:
+            raise ConfigError("'server.promote_after' is at least 2: an answer needs a witness.")
+        if self.promote_after is None and self.pass_through and self.pass_through.shared:
+            raise ConfigError("'server.pass_through.shared' needs 'server.promote_after' too.")

@@ -50,11 +50,11 @@ class Decisions:
         self._lock = threading.Lock()
 
     def note(self, key: RequestKey, hit: Hit) -> str:
-        """Keep a hit; returns its id."""
+        """Keep a hit; returns its id. It is of the entry's tenant, who alone may judge it."""
         number = next(self._numbers) & 0xFFFFFFFF
         entry = hit.entry
         if hit.tier == "exact":
-            self._served[number] = (key.scope.tenant, entry.id, entry.key)
+            self._served[number] = (entry.scope.tenant, entry.id, entry.key)
         else:
             self._served[number] = _semantic(key, hit)
         gone = number - self._most
@@ -115,4 +115,4 @@ def _semantic(key: RequestKey, hit: Hit) -> Served:
     if judged is not None:  # the answer itself may be large, and is in the store
         judged = replace(judged, entry=replace(judged.entry, completion=_NOTHING))
     stored = entry.question if judged is None else judged.question
-    return Served(key.scope.tenant, "semantic", entry.id, entry.key, key.question, stored, judged)
+    return Served(entry.scope.tenant, "semantic", entry.id, entry.key, key.question, stored, judged)

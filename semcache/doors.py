@@ -12,6 +12,7 @@ from semcache.errors import ConfigError
 from semcache.interfaces import Relayed
 from semcache.pass_through import PassThrough
 from semcache.prices import Prices, saved
+from semcache.promotion import Promotion
 from semcache.quotas import Cost, Ledger
 from semcache.server_keys import Doorkeeper
 
@@ -48,6 +49,12 @@ def open_pass_through(
         return await upstream.knows(key, settings.path)
 
     return PassThrough(check, secret, time.monotonic, settings)
+
+
+def open_promotion(config: Config, directory: Path, secret: bytes) -> Promotion | None:
+    """The votes on answers, where answers may be promoted. Raises StoreError."""
+    after = config.server.promote_after
+    return None if after is None else Promotion(directory / "votes.db", after, secret, time.time)
 
 
 def _cost(prices: Prices) -> Cost:

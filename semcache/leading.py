@@ -24,6 +24,7 @@ from semcache.pacing import Recorder
 from semcache.recording import Recording
 from semcache.refreshing import Refreshing
 from semcache.reply import Decided, Plan
+from semcache.sharing import recall
 from semcache.storing import Storing
 from semcache.trace import following
 from semcache.usage import shown
@@ -53,7 +54,7 @@ class Leading:
         if plan.shareable:
             flights[plan.key.exact] = flight
         if known is not None:  # unless somebody has stored the answer since
-            found = self.layers.recall(plan) if plan.admission.read else None
+            found = recall(self.layers, plan) if plan.admission.read else None
             self._decided(plan, flights, flight, found or known)
 
     def _looked_up(

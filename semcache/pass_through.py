@@ -38,6 +38,7 @@ class PassThroughSettings:
     `path`: what the upstream is asked for with a key, below its base URL; it must need a key there.
     `ttl_s`, `refused_ttl_s`: how long its word is kept. `grace_s`: how much longer a good key stays
     good while the upstream is down. `most`: so many good keys are remembered, and so many others.
+    `shared`: answers that enough of them were given alike are for all of them.
     """
 
     path: str = "models"
@@ -45,6 +46,7 @@ class PassThroughSettings:
     refused_ttl_s: float = 60.0
     grace_s: float = 3600.0
     most: int = 10_000
+    shared: bool = False
 
     def __post_init__(self) -> None:
         if min(self.ttl_s, self.refused_ttl_s) <= 0 or self.grace_s < 0 or self.most < 1:
@@ -81,6 +83,7 @@ class PassThrough:
         self._secret = secret
         self._clock = clock
         self._settings = settings
+        self._shared = self._digest("shared", "").hex()[:32] if settings.shared else ""
         self._lock = threading.Lock()
         # Apart, so that no flood of wrong keys drives out good ones.
         self._good: OrderedDict[bytes, _Word] = OrderedDict()
@@ -114,7 +117,7 @@ class PassThrough:
                 self._good.move_to_end(index)
         if word is None or self._clock() >= word.until:
             raise AuthenticationError("The upstream does not know this key.")
-        return Caller(word.tenant, key=key)
+        return Caller(word.tenant, key=key, shared=self._shared)
 
     def tenant_of(self, key: str) -> str:
         """The tenant of a bearer key. Raises AuthenticationError for who was not admitted."""

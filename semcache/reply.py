@@ -23,7 +23,8 @@ from semcache.volatile import LASTING, Timeliness
 class Plan:
     """A request, where it belongs, and who would answer it.
 
-    `pace` is how fast a stored answer is streamed, None for at once. `started` is when it was
+    `pace` is how fast a stored answer is streamed, None for at once. `shared` is the key that the
+    request has in the namespace that its caller may read, if there is one. `started` is when it was
     planned, in seconds of `time.perf_counter`; `trace` follows it.
     """
 
@@ -34,6 +35,7 @@ class Plan:
     key: RequestKey
     timeliness: Timeliness = LASTING
     pace: Pace | None = None
+    shared: RequestKey | None = None
     started: float = field(default_factory=perf_counter, compare=False)
     trace: Trace | None = field(default=None, compare=False, repr=False)
 

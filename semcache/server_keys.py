@@ -27,6 +27,7 @@ class ServerKey:
 
     Keys with the same `namespace` share a cache, and nobody else does; without one a key is a
     tenant of its own, under its `name`: give a new key the old name, and it has the old cache.
+    One that is not `trusted` reads the namespace's answers, and has its own stored apart.
     `requests_per_minute`: None for no bound. `quota`: by the day and month. Raises ConfigError.
     """
 
@@ -35,6 +36,7 @@ class ServerKey:
     namespace: str | None = None
     requests_per_minute: int | None = None
     quota: Quota | None = None
+    trusted: bool = True
 
     def __post_init__(self) -> None:
         if not self.name or self.namespace == "":
@@ -43,6 +45,10 @@ class ServerKey:
             raise ConfigError(
                 f"The key '{self.name}' needs the SHA-256 of itself, 64 hex digits in lower case: "
                 "`semcache key` prints it."
+            )
+        if not self.trusted and self.namespace is None:
+            raise ConfigError(
+                f"The key '{self.name}': 'trusted: false' is said of a key with a namespace."
             )
         if self.requests_per_minute is not None and self.requests_per_minute < 1:
             raise ConfigError(f"The key '{self.name}': requests_per_minute must be at least 1.")
@@ -162,11 +168,13 @@ def _bucket(key: ServerKey, clock: Callable[[], float]) -> _Bucket | None:
 
 
 def _caller(key: ServerKey, secret: bytes, ledger: Ledger | None) -> Caller:
-    kind, name = ("name", key.name) if key.namespace is None else ("namespace", key.namespace)
-    paying = None
+    own, paying = _digest(secret, "name", key.name), None
     if ledger is not None and key.quota is not None:
         paying = ledger.account(_digest(secret, "account", key.name), key.quota)
-    return Caller(_digest(secret, kind, name), paying)
+    if key.namespace is None:
+        return Caller(own, paying)
+    shared = _digest(secret, "namespace", key.namespace)
+    return Caller(shared, paying) if key.trusted else Caller(own, paying, shared=shared)
 
 
 def _digest(secret: bytes, kind: str, name: str) -> str:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from semcache import policy
-from semcache.completion import Chunk, collect
+from semcache.completion import Chunk, Completion, collect
 from semcache.decisions import Decisions
 from semcache.layers import Layers
-from semcache.policy import Keeping, Skip
+from semcache.policy import Keep, Keeping, Skip
 from semcache.reply import Decided, Plan
+from semcache.sharing import Sharing
 from semcache.workers import Workers
 
 
@@ -22,6 +23,7 @@ class Storing:
     layers: Layers
     writers: Workers
     decisions: Decisions
+    sharing: Sharing
 
     async def keep(
         self,
@@ -41,8 +43,7 @@ class Storing:
         now, settings = self.layers.clock(), self.layers.settings
         kept = policy.keep(completion, now, settings, plan.directives, plan.request)
         if not isinstance(kept, Skip):
-            made = completion, kept, decided.encoded, cost_s, pace_ms
-            save = partial(self.layers.save, plan, *made)
+            save = partial(self._save, plan, completion, kept, decided, cost_s, pace_ms)
             try:
                 kept = await self.writers.run(save)
             except Exception:
@@ -54,3 +55,17 @@ class Storing:
             self.decisions.stored(plan.request.tenant, id_, plan.key.exact)
         self.layers.tally.add(f"skipped: {kept.reason}" if isinstance(kept, Skip) else "stored")
         return kept
+
+    def _save(
+        self,
+        plan: Plan,
+        completion: Completion,
+        kept: Keep,
+        decided: Decided,
+        cost_s: float,
+        pace_ms: Sequence[int],
+    ) -> Keeping:
+        saved = self.layers.save(plan, completion, kept, decided.encoded, cost_s, pace_ms)
+        if not isinstance(saved, Skip):
+            self.sharing.made(plan, completion, saved, decided)
+        return saved

@@ -78,11 +78,12 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"reply", "freshness"}),
-    frozenset({"confirming", "new_entry"}),
+    frozenset({"confirming", "new_entry"}) | frozenset({"promotion"}),
     frozenset(
         {"replaying", "explain", "layers", "feedback", "explanation", "planning", "recording"}
     ),
-    frozenset({"answer_learning", "checking", "administering", "storing", "refreshing"}),
+    frozenset({"answer_learning", "checking", "administering", "storing", "refreshing"})
+    | frozenset({"sharing"}),
     frozenset({"leading"}),
     frozenset({"cache"}),
 )

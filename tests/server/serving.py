@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx2
@@ -31,16 +32,22 @@ def serving(
     *answerers: Answerer,
     settings: PolicySettings | None = None,
     door: Callable[[str], str] = lambda key: tenant_of(SECRET, key),
+    cached: Mapping[str, Any] = MappingProxyType({}),
+    stored: Mapping[str, Any] = MappingProxyType({}),
     **options: Any,
 ) -> Iterator[httpx2.Client]:
-    """Serve, and give a client whose base URL is the server's root."""
+    """Serve, and give a client whose base URL is the server's root.
+
+    `cached` and `stored` are options of the cache and the store.
+    """
     encoder = SentenceEncoder.open()
-    store = LocalStore(folder, dim=encoder.dim, embedder=encoder.fingerprint)
+    store = LocalStore(folder, dim=encoder.dim, embedder=encoder.fingerprint, **stored)
     cache = SemCache(
         store=store,
         embedder=encoder,
         answerers=answerers,
         settings=settings or PolicySettings(),
+        **cached,
     )
     serving = Serving(
         cache=cache,
