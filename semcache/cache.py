@@ -129,6 +129,12 @@ class SemCache:
         self._clock = clock
         self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, _Flights] = WeakKeyDictionary()
 
+    def reconfigure(self, settings: PolicySettings, answerers: Sequence[Answerer]) -> None:
+        """Decide by other settings, and ask others, from the next request on."""
+        self.answerers = tuple(answerers)
+        self._settings = self.layers.settings = settings
+        self.layers.retries = Retries(settings.retry, settings.retry_window_s)
+
     def plan(
         self,
         request: ChatRequest,

@@ -57,7 +57,7 @@ class _Look:
     decided: Decided
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Layers:
     """Exact (memory, then store) and semantic (encoder, then store)."""
 

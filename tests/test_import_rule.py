@@ -110,6 +110,7 @@ ABOVE = frozenset(
         "config",
         "config_sections",
         "assembly",
+        "reloading",
         "client",
         "cli",
         "commands",

@@ -5,25 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import closing, nullcontext, suppress
-from dataclasses import fields
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
-import uvicorn
-
-from semcache.assembly import Assembled, build, read_secret
+from semcache.assembly import build
 from semcache.config import Config, default_config
 from semcache.config_sections import ServerSection
 from semcache.errors import ConfigError, SemcacheError
-from semcache.pass_through import PassThrough
-from semcache.transfer.header import installation_of
-from semcache_server.admin import AdminDoor
-from semcache_server.app import Serving, build_app
-from semcache_server.bounds import Bounds
-from semcache_server.listening import uvicorn_config
 from semcache_server.logs import log_to_stderr
-from semcache_server.tracing import open_tracing
+from semcache_server.reloading import Hangup
+from semcache_server.running import serve
 
 _COULD_NOT_LISTEN = 3
 
@@ -93,50 +85,12 @@ def configured(args: argparse.Namespace) -> Config:
     return config.with_openai() if args.openai else config
 
 
-def serve(assembled: Assembled, cache_file_key: str) -> None:
-    """Serve until SIGINT or SIGTERM; what was accepted is finished first."""
-    server = assembled.config.server
-    upstream, door = assembled.upstream, assembled.doorkeeper
-    watches = assembled.engine is not None or assembled.grounded is not None
-    tracer = open_tracing() if server.traces == "otlp" else None
-    serving = Serving(
-        cache=assembled.cache,
-        tenant_of=assembled.tenant_of if door is None else door.tenant_of,
-        caller_of=None if door is None else door.caller_of,
-        admit=door.admit if isinstance(door, PassThrough) else None,
-        forward_headers=assembled.config.upstream.forward_headers,
-        bounds=Bounds(**{one.name: getattr(server, one.name) for one in fields(Bounds)}),
-        model=assembled.default_model,
-        embedding_names=assembled.embedding_names,
-        more_models=() if upstream is None else (upstream.fetch_models,),
-        refresh=assembled.refresh if watches else None,
-        refresh_every_s=server.knowledge_poll_s,
-        max_body_bytes=server.max_body_bytes,
-        cache_file_key=cache_file_key,
-        admin=AdminDoor(assembled.admin_keys),
-        installation=installation_of(read_secret(assembled.config.gptcache.data_dir)),
-        tracer=tracer,
-    )
-    listening = uvicorn_config(
-        build_app(serving),
-        host=server.host,
-        port=server.port,
-        log_level=server.log_level,
-        shutdown_grace_s=server.shutdown_grace_s,
-    )
-    listener = uvicorn.Server(listening)
-    with closing(tracer) if tracer is not None else nullcontext(), suppress(KeyboardInterrupt):
-        listener.run()
-    if not listener.started:
-        sys.exit(_COULD_NOT_LISTEN)
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point."""
     args = parser().parse_args(argv)
+    hangup = Hangup()
     try:
-        config = configured(args)
-        _require_keys(config.server, insecure=args.insecure)
+        config = _checked(args)
         log_to_stderr(config.server.log_level, config.server.log_format)
         _own_process()
         assembled = build(config, progress=_say)
@@ -144,7 +98,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(f"semcache_server: {error}")
     where = f"http://{config.server.host}:{config.server.port}"
     _say(f"semcache is ready on {where} (model: {assembled.default_model})")
-    serve(assembled, args.cache_file_key)
+    if not serve(assembled, args.cache_file_key, partial(_checked, args), hangup):
+        sys.exit(_COULD_NOT_LISTEN)
+
+
+def _checked(args: argparse.Namespace) -> Config:
+    """The configuration, if it may be served. Raises ConfigError."""
+    config = configured(args)
+    _require_keys(config.server, insecure=args.insecure)
+    return config
 
 
 def _require_keys(server: ServerSection, *, insecure: bool) -> None:

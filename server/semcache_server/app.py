@@ -42,6 +42,13 @@ ListModels = Callable[[str | None], Awaitable[list[dict[str, Any]]]]
 """For a caller's key, where callers bring their own for the upstream."""
 
 
+class Readiness:
+    """Whether the server takes questions: after its start, until its shutdown."""
+
+    def __init__(self) -> None:
+        self.ready = False
+
+
 @dataclass(frozen=True, slots=True)
 class Serving:
     """What the application serves. Times in seconds, sizes in bytes.
@@ -68,19 +75,12 @@ class Serving:
     forward_headers: Sequence[str] = ()
     bounds: Bounds = DEFAULT_BOUNDS
     tracer: Tracer | None = None
-
-
-class Readiness:
-    """Whether the server takes questions: after its start, until its shutdown."""
-
-    def __init__(self) -> None:
-        self.ready = False
+    readiness: Readiness = field(default_factory=Readiness)
 
 
 def build_app(serving: Serving) -> Front:
     """The ASGI application; its `rest` is the Starlette application with all routes."""
     serving = with_admin(serving)
-    readiness = Readiness()
     bounds = serving.bounds
     in_flight = InFlight(bounds.max_in_flight, bounds.max_in_flight_per_tenant)
     serving.cache.recording.gauges["in flight"] = lambda: in_flight.count
@@ -92,9 +92,9 @@ def build_app(serving: Serving) -> Front:
     rest = Starlette(
         routes=[
             *(Route(path, app, methods=["POST"]) for path, app in answering.items()),
-            *_other_routes(serving, readiness),
+            *_other_routes(serving),
         ],
-        lifespan=_lifespan(serving, readiness),
+        lifespan=_lifespan(serving),
         exception_handlers={
             SemcacheError: _semcache_error,
             HTTPException: _http_error,
@@ -119,7 +119,7 @@ def _before(serving: Serving) -> Callable[[ASGIScope], Awaitable[None]] | None:
     return before
 
 
-def _other_routes(serving: Serving, readiness: Readiness) -> list[Route]:
+def _other_routes(serving: Serving) -> list[Route]:
     legacy = Legacy(
         cache=serving.cache,
         model=serving.model,
@@ -141,7 +141,7 @@ def _other_routes(serving: Serving, readiness: Readiness) -> list[Route]:
         Route("/v1/cache/feedback", trust.feedback, methods=["POST"]),
         Route("/metrics", metrics.__call__, methods=["GET"]),
         Route("/healthz", _healthz, methods=["GET"]),
-        Route("/readyz", _readyz(readiness), methods=["GET"]),
+        Route("/readyz", _readyz(serving.readiness), methods=["GET"]),
         Route("/", legacy.hello, methods=["GET"]),
         Route("/put", legacy.put, methods=["POST"]),
         Route("/get", legacy.get, methods=["POST"]),
@@ -271,7 +271,9 @@ class _ErrorResponse(Response):
 # ----------------------------------------------------------------------------------------- life
 
 
-def _lifespan(serving: Serving, readiness: Readiness) -> Any:
+def _lifespan(serving: Serving) -> Any:
+    readiness = serving.readiness
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         watching = asyncio.create_task(_watch(serving))

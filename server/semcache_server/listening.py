@@ -51,6 +51,10 @@ class Front:
         self._before = before
         self.bounds = bounds
 
+    def become(self, other: Front) -> None:
+        """Serve as another does, from the next request on. On the event loop."""
+        vars(self).update(vars(other))
+
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.rest(scope, receive, send)

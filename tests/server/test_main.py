@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,11 +50,15 @@ def test_two_files_are_one_too_many() -> None:
 
 @pytest.fixture
 def quiet() -> Iterator[None]:
-    """The command sets the level of semcache's log; other tests have their own."""
-    logger = logging.getLogger("semcache")
-    level = logger.level
+    """The command sets up the log and hears signals; other tests have their own ways."""
+    named = [logging.getLogger(name) for name in ("semcache", "uvicorn")]
+    levels, root = [logger.level for logger in named], logging.getLogger()
+    handlers, hangup = list(root.handlers), signal.getsignal(signal.SIGHUP)
     yield
-    logger.setLevel(level)
+    signal.signal(signal.SIGHUP, hangup)
+    root.handlers[:] = handlers
+    for logger, level in zip(named, levels, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.mark.usefixtures("quiet")
