@@ -9,6 +9,7 @@ put     store an answer that came from elsewhere
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -79,6 +80,7 @@ class SemCache:
         clock: Callable[[], float] = time.time,
         sharing: frozenset[str] = frozenset(),
         library: Library | None = None,
+        chance: Callable[[], float] = random.random,
         closing: Sequence[Callable[[], None]] = (),
         promotion: Promotion | None = None,
     ) -> None:
@@ -104,6 +106,7 @@ class SemCache:
             choose,
             Retries(settings.retry, settings.retry_window_s),
             journal or Journal(),
+            chance=chance,
         )
         self.decisions = Decisions()
         self.feedback = FeedbackDesk(self.layers, self.decisions, supervisor, clock)

@@ -18,7 +18,7 @@ from semcache.pass_through import PassThroughSettings
 from semcache.policy_settings import TtlRule
 from semcache.server_keys import ServerKey
 from semcache.usage import UsageMode
-from semcache.wishes import HEADERS
+from semcache.wishes import HEADERS, MAX_VARIANTS
 
 _OURS = frozenset(
     "accept accept-encoding api-key authorization cache-control connection content-encoding "
@@ -68,6 +68,7 @@ class PolicySection:
     ttls: tuple[TtlRule, ...] = ()
     stale_while_revalidate_s: float = 0.0
     replay: Literal["instant", "recorded"] | float = "instant"
+    variants: int = 0
 
     def check(self) -> None:
         """Raises ConfigError."""
@@ -83,6 +84,8 @@ class PolicySection:
             raise ConfigError("'policy.stale_while_revalidate_s' must not be negative; 0 is off.")
         if not isinstance(self.replay, str) and not 0 < self.replay < float("inf"):
             raise ConfigError("'policy.replay' is instant, recorded, or tokens a second.")
+        if not 0 <= self.variants <= MAX_VARIANTS:
+            raise ConfigError(f"'policy.variants' must be at least 0 and at most {MAX_VARIANTS}.")
         for at, rule in enumerate(self.ttls):
             times = (rule.ttl_s, rule.stale_while_revalidate_s)
             if any(time is not None and time < 0 for time in times):

@@ -26,7 +26,8 @@ class Directives:
     Beyond the RFC (see `wishes`): `ttl_s` bounds how long the answer is kept, `namespace` is a part
     of the tenant's cache of its own, `exact_only` wants no near-duplicates, and one has to reach
     `threshold`, a cosine. They can ask for less than the operator allows, never for more. `replay`
-    is how fast a stored answer is streamed.
+    is how fast a stored answer is streamed. `variants`: of how many answers one is served to a
+    request that wants another each time.
     """
 
     no_cache: bool = False
@@ -42,6 +43,7 @@ class Directives:
     exact_only: bool = False
     threshold: float | None = None
     replay: Pace | None = None
+    variants: int | None = None
 
 
 NONE = Directives()

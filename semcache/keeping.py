@@ -18,10 +18,11 @@ _FINISHED = frozenset({"stop", "tool_calls", "function_call"})
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """The answer may be stored, until `expires_at` (None: for good). `stale_s`: see `Entry`."""
+    """The answer may be stored, until `expires_at` (None: for good); the rest as in `Entry`."""
 
     expires_at: float | None
     stale_s: float | None = None
+    variant: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ and counted, and the request goes on without it.
 from __future__ import annotations
 
 import logging
+import random
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,7 +16,6 @@ from functools import partial
 from semcache import freshness, policy
 from semcache.completion import Completion
 from semcache.confirming import Outdated, is_current, nearest_standing, standing
-from semcache.directives import Directives
 from semcache.interfaces import (
     Asked,
     Candidate,
@@ -29,14 +30,16 @@ from semcache.interfaces import (
 )
 from semcache.journal import Journal
 from semcache.memory import Memory, Remembered
+from semcache.nearest import nearest, neighbours, timeliness
 from semcache.new_entry import entry_of
 from semcache.policy import Keep, Keeping, PolicySettings, Skip
 from semcache.render import Rendered
 from semcache.render_response import rendered
 from semcache.reply import Decided, Plan
 from semcache.retries import Retries
+from semcache.sketch import Sketch
 from semcache.tally import Tally
-from semcache.volatile import Timeliness
+from semcache.variants import all_keys, free_place, one_of, variant_key
 
 log = logging.getLogger("semcache")
 
@@ -72,13 +75,15 @@ class Layers:
     retries: Retries = field(default_factory=Retries)
     journal: Journal = field(default_factory=Journal)
     outdated: Outdated = field(default_factory=Outdated)
+    chance: Callable[[], float] = random.random
+    filling: threading.Lock = field(default_factory=threading.Lock)
 
     def recall(self, plan: Plan) -> Decided | None:
         """An exact hit in memory that no other process has made untrue, or None."""
-        item = self.memory.get(plan.key.exact)
+        now = self.clock()
+        item = self._remembered(plan, now)
         if item is None:
             return None
-        now = self.clock()
         try:
             if item.version != self.store.version() or not is_current(plan, item.entry):
                 return None
@@ -92,6 +97,12 @@ class Layers:
             self.failed("memory")
             return None
         return Decided(decision, item.rendered)
+
+    def _remembered(self, plan: Plan, now: float) -> Remembered | None:
+        if not plan.admission.variants:
+            return self.memory.get(plan.key.exact)
+        chosen = one_of(plan, self.memory.entry, now, self.chance)
+        return None if chosen is None else self.memory.get(chosen.key)
 
     def look_up(self, plans: Sequence[Plan]) -> list[Decided]:
         """Exact, then semantic, the questions encoded together. Never raises for a broken layer."""
@@ -118,7 +129,7 @@ class Layers:
         try:
             version = self.store.version()
             with self.tally.timing("exact", plan.trace):
-                found = self.store.get(plan.key.exact)
+                found = one_of(plan, self.store.get, self.clock(), self.chance)
         except Exception:
             self.failed("store")
             return _Look(plan, 0, 0, Miss("store error"), Decided(Miss("store error")))
@@ -126,6 +137,8 @@ class Layers:
         exact = policy.judge_exact(found, now, plan.directives)
         if isinstance(exact, Miss):
             exact = self._meanwhile(plan, exact, now) or exact
+        if found is None and plan.admission.variants:
+            exact = Miss("variants")
         exact = standing(plan, exact, self)
         return _Look(plan, version, withdrawals, exact, Decided(exact))
 
@@ -139,7 +152,8 @@ class Layers:
         if isinstance(look.exact, Hit) or look.exact.reason == "store error":
             return False
         plan = look.plan
-        asked = plan.key.question is not None and not plan.directives.exact_only
+        exact_only = plan.directives.exact_only or plan.admission.variants > 0
+        asked = plan.key.question is not None and not exact_only
         return asked and self.settings.semantic and self.embedder is not None
 
     def _look_alike(self, look: _Look, encoded: Encoded | None) -> None:
@@ -154,8 +168,8 @@ class Layers:
             return
         asked = Asked(question, encoded.vector, encoded.sketch)
         try:
-            nearest = partial(self._nearest, look.plan, asked)
-            decided.decision = nearest_standing(look.plan, nearest, self)
+            found = partial(nearest, look.plan, asked, self)
+            decided.decision = nearest_standing(look.plan, found, self)
         except Exception:
             self.failed("semantic")
             decided.decision = Miss("semantic error")
@@ -182,44 +196,9 @@ class Layers:
             if decision.tier == "semantic":
                 self.retries.served(plan.request, plan.key, self.clock())
 
-    def _nearest(self, plan: Plan, asked: Asked) -> Hit | Miss:
-        """The nearest alone is read first: the others matter only where it is refused.
-
-        A verifier sees them all: how near another answer is says much about the nearest one.
-        """
-        timeliness = self._timeliness(plan, asked.vector)
-        if freshness.refuses(timeliness, self.settings):
-            return Miss("volatile")
-        wishes = freshness.wishes(plan.directives, timeliness, self.settings)
-        most = self.settings.candidates
-        if self.verifier is None and self.choose is policy.first and most > 1:
-            decision = self._judged(plan, asked, wishes, 1)
-            near = decision.nearest if isinstance(decision, Miss) else None
-            if near is None or near < self.settings.threshold:
-                return decision
-        return self._judged(plan, asked, wishes, max(most, self.settings.around))
-
-    def _judged(self, plan: Plan, asked: Asked, wishes: Directives, k: int) -> Hit | Miss:
-        near, now = self.neighbours(plan, asked, k), self.clock()
-        with self.tally.timing("judge", plan.trace):
-            return policy.judge_semantic(
-                asked, near, now, wishes, self.settings, self.verifier, self.choose
-            )
-
     def neighbours(self, plan: Plan, asked: Asked, k: int) -> list[Candidate]:
         """The k nearest of the plan's scope; what was called wrong for this question is marked."""
-        wrong = self.journal.refuted(asked.question)
-        with self.tally.timing("search", plan.trace):
-            found = self.store.search(plan.key.scope, asked.vector, k)
-        found = self.outdated.without(found, plan)
-        if not wrong:
-            return found
-        return [
-            replace(one, entry=replace(one.entry, state="refuted"))
-            if one.entry.key in wrong
-            else one
-            for one in found
-        ]
+        return neighbours(plan, asked, k, self)
 
     def save(
         self,
@@ -236,32 +215,44 @@ class Layers:
         question is too long) it is stored exact-only.
         """
         vector = sketch = None
-        if encoded is None and plan.key.question is not None:
+        if plan.admission.variants:
+            encoded = None
+        elif encoded is None and plan.key.question is not None:
             encoded = self._encode([plan])[0]
         if encoded is not None and policy.matchable(encoded, self.settings) is None:
             vector, sketch = encoded.vector, encoded.sketch
         now = self.clock()
-        keeping = freshness.keep(kept, self._timeliness(plan, vector), now, self.settings)
+        keeping = freshness.keep(kept, timeliness(plan, vector, self), now, self.settings)
         if isinstance(keeping, Skip):
             return keeping
         made_by = self.embedder.fingerprint if self.embedder and vector is not None else None
         entry = entry_of(
             plan, completion, keeping, now, embedder=made_by, cost_s=cost_s, pace_ms=pace_ms
         )
+        if not plan.admission.variants:
+            self._put(plan, entry, vector, sketch)
+            return keeping
+        with self.filling:  # of two answers made at once each has a place
+            variant = free_place(plan, self.store.get, now)
+            if variant is None:
+                return Skip("variants")
+            key = variant_key(entry.key, variant)
+            self._put(plan, replace(entry, key=key, variant=variant))
+        return replace(keeping, variant=variant)
+
+    def _put(
+        self, plan: Plan, entry: Entry, vector: Vector | None = None, sketch: Sketch | None = None
+    ) -> None:
         version, withdrawals = self.store.version(), self.memory.withdrawals
         self.memory.forget(entry.key)
         with self.tally.timing("store", plan.trace):
             stored = self.store.put(entry, vector, sketch)
         self._remember(stored, version, withdrawals)
-        return keeping
-
-    def _timeliness(self, plan: Plan, vector: Vector | None) -> Timeliness:
-        encoder = None if self.embedder is None else self.embedder.fingerprint
-        found, question = plan.timeliness, plan.key.question
-        return freshness.by_vector(found, question, vector, encoder, self.settings)
 
     def remove(self, keys: Sequence[str]) -> int:
-        """Delete by exact key, from memory too; returns how many there were."""
+        """Delete by exact key, from memory too; returns how many there were, variants included."""
+        most = self.settings.variants
+        keys = [one for key in keys for one in all_keys(key, most)]
         removed = self.store.remove(keys)
         for key in keys:
             self.memory.withdraw(key)

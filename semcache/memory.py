@@ -41,6 +41,11 @@ class Memory:
                 self._items.move_to_end(key)
             return item
 
+    def entry(self, key: str) -> Entry | None:
+        """The entry under a key, where it is remembered."""
+        item = self._items.get(key)
+        return None if item is None else item.entry
+
     @property
     def withdrawals(self) -> int:
         """How often something was withdrawn: to be read before what is to be put is read."""

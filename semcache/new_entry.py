@@ -51,5 +51,6 @@ def entry_of(
 def pace_of(entry: Entry) -> list[int]:
     """What a `pacing.Recorder` said of an entry's answer; [] where it is not known."""
     times = entry.detail.get(PACE)
-    fits = isinstance(times, list) and all(isinstance(time, int) for time in times)
-    return times if fits and times == sorted(times) else []
+    if not isinstance(times, list) or not all(isinstance(time, int) for time in times):
+        return []
+    return times if times == sorted(times) else []

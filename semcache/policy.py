@@ -40,11 +40,15 @@ from semcache.responses.asked import refused
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Whether a request may be answered from the cache, and whether its answer may be stored."""
+    """Whether a request may be answered from the cache, and whether its answer may be stored.
+
+    `variants`: so many answers are kept to a request that wants another one each time; else 0.
+    """
 
     read: bool
     write: bool
     reason: str = ""
+    variants: int = 0
 
 
 def admit(request: ChatRequest, directives: Directives, settings: PolicySettings) -> Admission:
@@ -53,11 +57,16 @@ def admit(request: ChatRequest, directives: Directives, settings: PolicySettings
         return Admission(read=False, write=False, reason=why)
     temperature = request.options.get("temperature")
     wanted = temperature is not None and temperature > settings.max_temperature
+    variants = 0
     if wanted and request.options.get("seed") is None:
-        return Admission(read=False, write=False, reason="temperature")
+        asked = directives.variants
+        variants = settings.variants if asked is None else min(asked, settings.variants)
+        if not variants:
+            return Admission(read=False, write=False, reason="temperature")
+    writes = not directives.no_store
     if directives.no_cache:
-        return Admission(read=False, write=not directives.no_store, reason="request=no-cache")
-    return Admission(read=True, write=not directives.no_store)
+        return Admission(False, writes, "request=no-cache", variants)
+    return Admission(read=True, write=writes, variants=variants)
 
 
 # ---------------------------------------------------------------------------------------- judge

@@ -45,6 +45,7 @@ class PolicySettings:
     is named. `retry`: whose repetition within `retry_window_s` of a semantic hit asks anew (see
     `retries`). `stale_if_error_s`: how stale an answer may be where no other can be made;
     `stale_while_revalidate_s`: how stale while another is being made.
+    `variants`: so many answers are kept to a request that is hotter, and one of them served.
     `replay`: how fast stored answers are streamed.
     `usage`: what a stored answer says of its tokens. `prices`: what they would have cost.
     `ttls`: of these rules the first that holds has its word in place of `ttl_s`.
@@ -71,6 +72,7 @@ class PolicySettings:
     ttls: tuple[TtlRule, ...] = ()
     stale_while_revalidate_s: float = 0.0
     replay: Pace = "instant"
+    variants: int = 0
 
     def rule(self, model: str, route: str) -> TtlRule | None:
         """The first of `ttls` that holds, or None."""

@@ -43,7 +43,8 @@ class Plan:
     def shareable(self) -> bool:
         """Whether identical requests in flight may share this one's answer."""
         asked = self.directives
-        return self.admission.read and (asked == NONE or replace(asked, replay=None) == NONE)
+        wants_any = asked == NONE or replace(asked, replay=None) == NONE
+        return self.admission.read and not self.admission.variants and wants_any
 
     @property
     def may_be_answered(self) -> bool:

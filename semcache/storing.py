@@ -13,6 +13,7 @@ from semcache.layers import Layers
 from semcache.policy import Keep, Keeping, Skip
 from semcache.reply import Decided, Plan
 from semcache.sharing import Sharing
+from semcache.variants import variant_key
 from semcache.workers import Workers
 
 
@@ -52,7 +53,8 @@ class Storing:
         decided.kept = kept
         if not isinstance(kept, Skip):
             id_ = str(completion.wire.get("id"))
-            self.decisions.stored(plan.request.tenant, id_, plan.key.exact)
+            key = variant_key(plan.key.exact, kept.variant)
+            self.decisions.stored(plan.request.tenant, id_, key)
         self.layers.tally.add(f"skipped: {kept.reason}" if isinstance(kept, Skip) else "stored")
         return kept
 

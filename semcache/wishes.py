@@ -11,6 +11,7 @@ read is ignored, value by value. None of it reaches a model or, but for the name
 | `x-semcache-namespace` | a part of the tenant's cache, for requests with the same name |
 | `x-semcache-tier` | `exact`: no near-duplicates |
 | `x-semcache-threshold` | a cosine, 0..1, that a near-duplicate must reach |
+| `x-semcache-variants` | of how many answers one is served where each is another, at most |
 | `x-semcache-replay` | how a stored answer is streamed: `instant`, `recorded`, tokens a second |
 
 The names and values of Portkey, Cloudflare AI Gateway, Bifrost, Helicone, OpenRouter, Braintrust,
@@ -29,6 +30,7 @@ from semcache.directives import NONE, Directives, parse_cache_control
 Changes: TypeAlias = dict[str, Any]
 
 MAX_NAMESPACE = 128
+MAX_VARIANTS = 20
 _MAX_SECONDS = 2**31
 _DURATION = re.compile(r"(\d{1,12})(ms|s|m|h|d)?")
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
@@ -55,6 +57,11 @@ def _threshold(value: str) -> Changes:
     except ValueError:
         return {}
     return {"threshold": cosine} if 0 <= cosine <= 1 else {}
+
+
+def _variants(value: str) -> Changes:
+    fits = value.isascii() and value.isdigit() and len(value) < 4
+    return {"variants": min(int(value), MAX_VARIANTS)} if fits else {}
 
 
 def _replay(value: str) -> Changes:
@@ -84,6 +91,7 @@ OWN: Mapping[str, Callable[[str], Changes]] = {
     "x-semcache-tier": _tier,
     "x-semcache-threshold": _threshold,
     "x-semcache-replay": _replay,
+    "x-semcache-variants": _variants,
 }
 PEERS: Mapping[str, Callable[[str], Changes]] = {
     "x-portkey-cache-force-refresh": _where(_YES, _SKIP_READ),
@@ -100,6 +108,7 @@ PEERS: Mapping[str, Callable[[str], Changes]] = {
     "helicone-cache-read": _where(_NO, _SKIP_READ),
     "helicone-cache-save": _where(_NO, _SKIP_WRITE),
     "helicone-cache-seed": _namespace,
+    "helicone-cache-bucket-max-size": _variants,
     "x-openrouter-cache": _where(_NO, _OFF),
     "x-openrouter-cache-clear": _where(_YES, _SKIP_READ),
     "x-openrouter-cache-ttl": _ttl,

@@ -78,7 +78,8 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"reply", "freshness"}),
-    frozenset({"confirming", "new_entry"}) | frozenset({"promotion"}),
+    frozenset({"confirming", "new_entry", "variants", "promotion"}),
+    frozenset({"nearest"}),
     frozenset(
         {"replaying", "explain", "layers", "feedback", "explanation", "planning", "recording"}
     ),

@@ -51,7 +51,7 @@ def test_a_paced_stream_says_the_same_and_ends_with_its_caller(tmp_path: Path) -
 @pytest.mark.parametrize("pace", ["recorded", 10_000.0])
 def test_the_operators_pace_holds_in_the_client_too(tmp_path: Path, pace: float) -> None:
     cache = SemCache(store=LocalStore(tmp_path), settings=PolicySettings(replay=pace))
-    asked = {"model": "m", "messages": [{"role": "user", "content": "Who?"}], "stream": True}
+    asked: Any = {"model": "m", "messages": [{"role": "user", "content": "Who?"}], "stream": True}
 
     def said(client: Any) -> str:
         chunks = client.chat.completions.create(**asked)
