@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from semcache.chat import Kind
+from semcache.embedding_items import is_embeddings
 from semcache.responses.form import ENDS, is_event_wire, is_response, is_sound_event
 
 
@@ -22,7 +23,16 @@ def is_wire_of(kind: Kind, wire: Mapping[str, Any]) -> bool:
     """Whether this object is an answer of this kind, or an event of one, and tells no error."""
     if kind == "response":
         return is_response(wire) or is_sound_event(wire)
+    if kind == "embedding":
+        return wire.get("object") == "list" and is_embeddings(wire)
     return not wire.get("error") and not is_event_wire(wire) and is_answer(wire)
+
+
+def is_whole(kind: Kind, wire: Mapping[str, Any]) -> bool:
+    """Whether an object that `is_wire_of` its kind is a whole answer, not a part of a stream."""
+    if kind == "response":
+        return is_response(wire)
+    return kind == "embedding" or wire.get("choices") is not None
 
 
 def error_in(wire: Mapping[str, Any]) -> Any:

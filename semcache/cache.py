@@ -120,6 +120,7 @@ class SemCache:
         self._lookups = Batches(threads, self._sharing.look_up, BATCH, "semcache")
         self._writers = Workers(_WRITERS, "semcache-put")
         storing = Storing(self.layers, self._writers, self.decisions, self._sharing)
+        self.storing = storing
         self.refreshing = Refreshing(self.layers, storing)
         self._leading = Leading(
             self.layers,

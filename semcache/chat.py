@@ -22,7 +22,7 @@ from semcache.errors import RequestError
 from semcache.field_rules import RULES, is_int, is_objects
 from semcache.responses.asked import input_of, read_input
 
-Kind = Literal["chat", "completion", "response"]
+Kind = Literal["chat", "completion", "response", "embedding"]
 Message = Mapping[str, Any]
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
@@ -40,6 +40,7 @@ class ChatRequest:
     `messages` is empty only for a legacy completion whose prompt is not a single text (a batch of
     prompts, or token ids): that one is kept in `options["prompt"]` and is never fuzzy; and for a
     response whose prompt is stored at the server. Those of a response are the items of its input.
+    A request for embeddings has none: its `options["input"]` is one item or a list of them.
     `options` holds every other field of the body but `model`, `stream` and `stream_options`.
     `headers` are the caller's that the operator lets through to an upstream: part of what is asked.
     """
@@ -79,6 +80,8 @@ class ChatRequest:
         elif kind == "response":
             messages = read_input(body)
             options.pop("input", None)
+        elif kind == "embedding":
+            messages = ()
         else:
             messages = _prompt(body.get("prompt"))
             if messages:

@@ -69,6 +69,11 @@ class Completion:
         return self.wire.get("object") == "response"
 
     @property
+    def is_embeddings(self) -> bool:
+        """Whether this is a list of vectors (`embedding_items`)."""
+        return self.wire.get("object") == "list"
+
+    @property
     def text(self) -> str:
         """The first choice's text, empty where it has none; all text of a response."""
         if self.is_response:
@@ -115,6 +120,8 @@ def collect(chunks: Iterable[Chunk]) -> Completion:
     grounds = next((chunk.grounds for chunk in chunks if chunk.grounds is not None), None)
     if chunks and chunks[-1].wire.get("type") in form.ENDS:
         return Completion(chunks[-1].wire["response"], grounds)
+    if chunks and chunks[-1].wire.get("object") == "list":
+        return Completion(chunks[-1].wire)
     for chunk in chunks:
         for name, value in chunk.wire.items():
             if name == "choices":
@@ -159,8 +166,8 @@ def replay(completion: Completion) -> Iterator[Chunk]:
     comes in a last chunk without choices.
     """
     wire = completion.wire
-    if completion.is_response:
-        yield from map(Chunk, events.replay(wire))
+    if completion.is_response or completion.is_embeddings:
+        yield from map(Chunk, events.replay(wire) if completion.is_response else [wire])
         return
     every = {name: wire[name] for name in _ON_EVERY_CHUNK if name in wire}
     every["object"] = "text_completion" if completion.is_text else "chat.completion.chunk"

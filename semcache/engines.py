@@ -111,7 +111,7 @@ def answerers_of(
         known["cag"] = Responding(engine)
     if upstream is not None:
         relays = config.upstream.responses and grounded(upstream) is None
-        known["upstream"] = upstream if relays else Responding(upstream)
+        known["upstream"] = upstream if relays else Responding(upstream, embeds=True)
     return [known[name] for name in config.engines if name in known]
 
 

@@ -10,6 +10,7 @@ import orjson
 from semcache.chat import ChatRequest
 from semcache.completion import Completion
 from semcache.directives import NONE, Directives
+from semcache.embedding_items import is_embeddings
 from semcache.policy_settings import PolicySettings
 from semcache.responses import form
 
@@ -64,6 +65,8 @@ def keep(
 def _problem(completion: Completion) -> str | None:
     if completion.is_response:
         return form.problem(completion.wire)
+    if completion.is_embeddings:
+        return None if is_embeddings(completion.wire) else "malformed"
     if not completion.choices:
         return "empty"
     return next(filter(None, map(_choice_problem, completion.choices)), None)

@@ -28,10 +28,14 @@ _SAID_LIVE = frozenset(
 
 
 class Responding:
-    """Implements `interfaces.Answerer` in the name of another, for every kind of request."""
+    """Implements `interfaces.Answerer` in the name of another, for responses too.
 
-    def __init__(self, answerer: Answerer) -> None:
+    `embeds`: it may be asked for embeddings.
+    """
+
+    def __init__(self, answerer: Answerer, *, embeds: bool = False) -> None:
         self._answerer = answerer
+        self._embeds = embeds
 
     @property
     def name(self) -> str:
@@ -40,6 +44,8 @@ class Responding:
 
     def accepts(self, request: ChatRequest) -> bool:
         """Whether the other does; what it cannot be asked is refused when it is."""
+        if request.kind == "embedding" and not self._embeds:
+            return False
         return self._answerer.accepts(_kind_of_chat(request))
 
     def source(self, request: ChatRequest) -> Source:
@@ -61,16 +67,18 @@ class Responding:
                 async for chunk in chunks:
                     yield chunk
             return
-        numbers = count()
-        async with aclosing(self._events(request)) as told:
+        numbers, came = count(), cast("list[Chunk]", [])
+        async with aclosing(self._events(request, came)) as told:
             async for event in told:
-                yield Chunk({**event, "sequence_number": next(numbers)})
+                yield Chunk({**event, "sequence_number": next(numbers)}, came[0].grounds)
 
-    async def _events(self, request: ChatRequest) -> AsyncGenerator[dict[str, Any], None]:
+    async def _events(
+        self, request: ChatRequest, came: list[Chunk]
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """The events; what they are made of is added to `came`."""
         asked = _as_chat(request)
         id_, created = secrets.token_hex(12), int(time.time())
         started = begun(id_, created, request.model, request.options)
-        came: list[Chunk] = []
         said = thought = False
         async with aclosing(cast(Any, self._answerer.answer(asked))) as chunks:
             async for chunk in chunks:

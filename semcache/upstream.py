@@ -16,13 +16,12 @@ from typing import Any
 import httpx2
 import orjson
 
-from semcache.answer_form import error_in, is_event_stream, is_last, is_wire_of
+from semcache.answer_form import error_in, is_event_stream, is_last, is_whole, is_wire_of
 from semcache.chat import ChatRequest, Kind
 from semcache.completion import Chunk, Completion, replay
 from semcache.endpoint import MAX_ANSWER_BYTES, Endpoint, UpstreamSettings
 from semcache.errors import AuthenticationError, UpstreamError
 from semcache.keys import Source
-from semcache.responses.form import is_response
 from semcache.sse import DONE_DATA, EventDecoder
 
 __all__ = ["Upstream", "UpstreamSettings"]
@@ -31,6 +30,7 @@ _PATHS: Mapping[Kind, str] = {
     "chat": "chat/completions",
     "completion": "completions",
     "response": "responses",
+    "embedding": "embeddings",
 }
 # How long the end of the body may lag behind `[DONE]` before its connection is given up.
 _TAIL_S = 0.05
@@ -178,7 +178,7 @@ class Upstream:
 
     def _whole(self, body: bytes, kind: Kind) -> dict[str, Any]:
         wire = self._parsed(body, kind)
-        if not (is_response(wire) if kind == "response" else wire.get("choices") is not None):
+        if not is_whole(kind, wire):
             raise self._no_answer()
         return wire
 

@@ -30,6 +30,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "sections",
             "prices",
             "usage",
+            "embedding_items",
             "tally",
             "timeline",
             "recent",
@@ -87,6 +88,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     | frozenset({"sharing"}),
     frozenset({"leading"}),
     frozenset({"cache"}),
+    frozenset({"embedding_answers"}),
 )
 ADAPTERS = frozenset(
     {

@@ -14,13 +14,12 @@ from typing import Any
 import httpx2
 import orjson
 
-from semcache.answer_form import is_event_stream, is_last, is_wire_of
+from semcache.answer_form import is_event_stream, is_last, is_whole, is_wire_of
 from semcache.chat import ChatRequest, Kind
 from semcache.client.lines import Line, Opened
 from semcache.completion import Chunk, Completion, replay
 from semcache.errors import UpstreamError
 from semcache.keys import Source
-from semcache.responses.form import is_response
 from semcache.sse import DONE_DATA, EventDecoder
 
 
@@ -161,10 +160,7 @@ def _chunk_in(data: str, kind: Kind) -> dict[str, Any]:
 
 def _answer_in(body: bytes, kind: Kind) -> dict[str, Any]:
     wire = _parsed(body, kind)
-    whole = wire is not None and (
-        is_response(wire) if kind == "response" else wire.get("choices") is not None
-    )
-    if wire is None or not whole:
+    if wire is None or not is_whole(kind, wire):
         raise UpstreamError("The server sent something that is no answer.")
     return wire
 
