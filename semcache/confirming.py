@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol, TypeAlias
 
-from semcache.chat import ChatRequest
+from semcache.chat import TEXT_PARTS, ChatRequest
 from semcache.errors import Declined, RequestError
 from semcache.grounds import Grounds, base_of
 from semcache.interfaces import Candidate, Entry, FromDocuments, Hit, Miss, Store
@@ -120,6 +120,6 @@ def _asking(request: ChatRequest, text: str) -> ChatRequest:
     *earlier, last = request.messages
     content: Any = text
     if isinstance(last.get("content"), list):
-        others = [part for part in last["content"] if part.get("type") != "text"]
+        others = [part for part in last["content"] if part.get("type") not in TEXT_PARTS]
         content = [{"type": "text", "text": text}, *others]
     return replace(request, messages=(*earlier, {**last, "content": content}))

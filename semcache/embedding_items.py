@@ -109,7 +109,7 @@ def _shares(usage: Any, weights: Sequence[int]) -> list[dict[str, int]]:
 
 def _count(usage: Any, name: str) -> int:
     value = usage.get(name) if isinstance(usage, Mapping) else None
-    return value if is_int(value) and value >= 0 else 0
+    return value if isinstance(value, int) and value is not True and value > 0 else 0
 
 
 def _refusal(message: str) -> RequestError:

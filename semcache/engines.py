@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from semcache.config import Config
 from semcache.errors import ConfigError
 from semcache.interfaces import Answerer, Embedder, Library
-from semcache.responding import Responding
+from semcache.responding import responding
 
 if TYPE_CHECKING:
     from semcache.cag.engine import CagEngine
@@ -108,10 +108,10 @@ def answerers_of(
     """Who answers a miss, in order; who only chats is asked for responses as for chats."""
     known: dict[str, Answerer] = {}
     if engine is not None:
-        known["cag"] = Responding(engine)
+        known["cag"] = responding(engine)
     if upstream is not None:
         relays = config.upstream.responses and grounded(upstream) is None
-        known["upstream"] = upstream if relays else Responding(upstream, embeds=True)
+        known["upstream"] = upstream if relays else responding(upstream, embeds=True)
     return [known[name] for name in config.engines if name in known]
 
 

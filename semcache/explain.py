@@ -20,8 +20,8 @@ def reply_headers(reply: Reply, now: float) -> Headers:
     """The headers of a reply; `stored` is claimed only when it is already true."""
     key = reply.plan.key.exact[:32].encode()
     headers = [(b"x-semcache-key", key)]
-    if (saved := reply.decided.saved) is not None and saved.usd:
-        headers.append((b"x-semcache-saved", _saved(saved)))
+    if reply.decided.saved is not None:
+        headers += saved_headers(reply.decided.saved)
     if reply.certificate:
         headers.append((b"x-semcache-certificate", reply.certificate.encode("latin-1")))
     if reply.decided.outage is not None:
@@ -64,11 +64,16 @@ def _hit_headers(hit: Hit, key: bytes, now: float) -> Headers:
     return headers
 
 
-def _saved(saved: Saved) -> bytes:
-    """RFC 8941 has three decimals, too few for the price of one answer: millionths, whole."""
+def saved_headers(saved: Saved) -> Headers:
+    """What hits have saved, where the price list has their model.
+
+    RFC 8941 has three decimals, too few for the price of one answer: millionths, whole.
+    """
+    if not saved.usd:
+        return []
     tokens = saved.prompt_tokens + saved.completion_tokens
     micros, ms = round(saved.usd * 1_000_000), round(saved.seconds * 1000)
-    return b"tokens=%d, usd-micros=%d, ms=%d" % (tokens, micros, ms)
+    return [(b"x-semcache-saved", b"tokens=%d, usd-micros=%d, ms=%d" % (tokens, micros, ms))]
 
 
 def _outage_headers(entry: Entry, status: int, key: bytes, now: float) -> Headers:

@@ -16,7 +16,8 @@ from typing import Any, cast
 from semcache.chat import ChatRequest
 from semcache.completion import Chunk, collect
 from semcache.errors import AnswerError
-from semcache.interfaces import Answerer
+from semcache.grounds import Grounds
+from semcache.interfaces import Answerer, FromDocuments
 from semcache.keys import Source
 from semcache.responses import events
 from semcache.responses.as_chat import messages_of, options_of
@@ -97,6 +98,21 @@ class Responding:
             raise AnswerError("The engine gave no answer.")
         for event in _rest(response_of(started, completion.wire, words_first=said), said=said):
             yield event
+
+
+class RespondingFromDocuments(Responding):
+    """The same for one that implements `interfaces.FromDocuments`, as this does."""
+
+    def grounds(self, request: ChatRequest) -> Grounds:
+        """The other's, for the chat that it is asked."""
+        asked = _as_chat(request) if request.kind == "response" else request
+        return cast(FromDocuments, self._answerer).grounds(asked)
+
+
+def responding(answerer: Answerer, *, embeds: bool = False) -> Responding:
+    """The wrapping that an answerer needs."""
+    kind = RespondingFromDocuments if isinstance(answerer, FromDocuments) else Responding
+    return kind(answerer, embeds=embeds)
 
 
 def _kind_of_chat(request: ChatRequest) -> ChatRequest:

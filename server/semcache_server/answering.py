@@ -19,6 +19,7 @@ from semcache.cache import SemCache
 from semcache.caller import Caller
 from semcache.chat import ChatRequest, Kind
 from semcache.completion import Chunk, without_usage
+from semcache.directives import Directives
 from semcache.errors import AnswerError, NotCached, RequestError, SemcacheError
 from semcache.explain import reply_headers
 from semcache.render import Rendered
@@ -101,6 +102,13 @@ class Answering:
             return None
 
     def _plan(self, scope: ASGIScope, body: bytes) -> Plan:
+        return self.cache.plan(*self.asked(scope, body))
+
+    def asked(self, scope: ASGIScope, body: bytes) -> tuple[ChatRequest, Directives]:
+        """The request of an authenticated caller, within bounds, and its wishes.
+
+        Raises RequestError.
+        """
         asked, wishes = taken_from_body(parse_json(body))
         caller = self.caller_of(bearer_key(scope))
         request = ChatRequest.from_wire(asked, tenant=caller.tenant, kind=self.kind, caller=caller)
@@ -110,7 +118,7 @@ class Answering:
         directives = joined(directives_of(scope), wishes)
         if caller.account is not None and caller.account.exhausted:
             directives = replace(directives, only_if_cached=True)
-        return self.cache.plan(request, directives)
+        return request, directives
 
     async def _watched(
         self, plan: Plan, sending: Callable[[], Coroutine[Any, Any, None]], receive: Receive
@@ -143,7 +151,7 @@ class Answering:
             await send({"type": "http.response.body", "body": body})
             return
         now = self.clock()
-        events = paced_events(reply, _charged(reply), now)
+        events = paced_events(reply, charged(reply), now)
         headers = [EVENT_STREAM, PRIVATE, *reply_headers(reply, now)]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         async with aclosing(events):
@@ -154,7 +162,7 @@ class Answering:
     def _hit(self, reply: Reply) -> tuple[bytes, Headers]:
         now = self.clock()
         headers = reply_headers(reply, now)
-        rendered = _charged(reply)
+        rendered = charged(reply)
         if not reply.plan.request.stream:
             body = rendered.body(int(now), reply.decision_id)
             return body, whole_headers(body, [JSON, *headers])
@@ -205,7 +213,7 @@ def _require_quota(plan: Plan) -> None:
         caller.account.require()
 
 
-def _charged(reply: Reply) -> Rendered:
+def charged(reply: Reply) -> Rendered:
     """A hit's answer to its request, taken off where hits are not free."""
     if reply.rendered is None:
         raise RuntimeError("a hit without an answer")

@@ -22,10 +22,12 @@ from starlette.routing import Route
 
 from semcache.cache import SemCache
 from semcache.caller import Caller
+from semcache.chat import Kind
 from semcache.errors import SemcacheError
 from semcache_server.admin import AdminDoor, admin_routes, with_admin
 from semcache_server.answering import Answering, bearer_key
 from semcache_server.bounds import DEFAULT_BOUNDS, Bounds, InFlight
+from semcache_server.cached_embeddings import CachedEmbeddings
 from semcache_server.dashboard import dashboard_routes
 from semcache_server.embeddings import Embeddings
 from semcache_server.legacy import Legacy
@@ -88,6 +90,7 @@ def build_app(serving: Serving) -> Front:
         "/v1/chat/completions": _answering(serving, "chat", in_flight),
         "/v1/completions": _answering(serving, "completion", in_flight),
         "/v1/responses": _answering(serving, "response", in_flight),
+        "/v1/embeddings": _embeddings(serving, in_flight),
     }
     rest = Starlette(
         routes=[
@@ -134,7 +137,7 @@ def _other_routes(serving: Serving) -> list[Route]:
         max_body_bytes=serving.max_body_bytes,
     )
     metrics = Metrics(serving.cache, lambda scope: _tenant(serving, scope))
-    routes = [
+    return [
         Route("/v1/models", _models(serving), methods=["GET"]),
         Route("/v1/models/{name:path}", _model(serving), methods=["GET"]),
         Route("/v1/cache/explain", trust.explain, methods=["POST"]),
@@ -150,20 +153,21 @@ def _other_routes(serving: Serving) -> list[Route]:
         *admin_routes(serving, serving.admin),
         *dashboard_routes(),
     ]
-    embedder = serving.cache.layers.embedder
-    if embedder is not None:
-        embeddings = Embeddings(
-            embedder=embedder,
-            names=serving.embedding_names,
-            authenticate=lambda scope: _tenant(serving, scope),
-            max_body_bytes=serving.max_body_bytes,
-        )
-        routes.append(Route("/v1/embeddings", embeddings, methods=["POST"]))
-    return routes
 
 
-def _answering(serving: Serving, kind: Any, in_flight: InFlight) -> Watched:
-    answering = Answering(
+def _embeddings(serving: Serving, in_flight: InFlight) -> Watched:
+    embedder, names = serving.cache.layers.embedder, serving.embedding_names
+    own = None if embedder is None else Embeddings(embedder, names)
+    asked = _questions(serving, "embedding", in_flight)
+    return Watched(CachedEmbeddings(asked, own, serving.clock), serving.tracer)
+
+
+def _answering(serving: Serving, kind: Kind, in_flight: InFlight) -> Watched:
+    return Watched(_questions(serving, kind, in_flight), serving.tracer)
+
+
+def _questions(serving: Serving, kind: Kind, in_flight: InFlight) -> Answering:
+    return Answering(
         cache=serving.cache,
         kind=kind,
         caller_of=serving.caller_of or (lambda key: Caller(serving.tenant_of(key))),
@@ -173,7 +177,6 @@ def _answering(serving: Serving, kind: Any, in_flight: InFlight) -> Watched:
         in_flight=in_flight,
         bounds=serving.bounds,
     )
-    return Watched(answering, serving.tracer)
 
 
 def _tenant(serving: Serving, scope: ASGIScope) -> str:
