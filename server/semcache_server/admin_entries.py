@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from semcache.administering import Administration
@@ -23,6 +23,7 @@ from semcache_server.admin_reading import (
     read_search,
     read_why,
 )
+from semcache_server.admin_told import Told
 from semcache_server.wire import ASGIScope, parse_json, read_body
 
 _MOST_DIGITS = 19
@@ -58,7 +59,7 @@ class AdminEntries:
         self.check(request.scope)
         stats = await asyncio.to_thread(self.cache.layers.store.stats)
         told = {"status": "healthy", "cache_type": "semcache", "ping_response": True}
-        return JSONResponse({**told, "entries": stats.entries})
+        return Told({**told, "entries": stats.entries})
 
     async def delete_keys(self, request: Request) -> Response:
         """`POST /cache/delete {"keys": [...]}`: keys as in `x-semcache-key`."""
@@ -66,21 +67,19 @@ class AdminEntries:
         every = Selection(self.cache.layers.clock())
         tend = self._administration
         done = await asyncio.to_thread(tend.invalidate, every, keys, dry_run=False)
-        return JSONResponse({"status": "success", "deleted": done["count"]})
+        return Told({"status": "success", "deleted": done["count"]})
 
     async def flush_all(self, request: Request) -> Response:
         """`POST /cache/flushall`: every entry of every tenant."""
         self.check(request.scope)
-        return JSONResponse({"status": "success", "deleted": await self.cache.clear()})
+        return Told({"status": "success", "deleted": await self.cache.clear()})
 
     async def entries(self, request: Request) -> Response:
         """`GET /v1/cache/entries`: newest first, in pages."""
         self.check(request.scope)
         page = read_page(request.query_params, self.cache.layers.clock())
         tend = self._administration
-        return JSONResponse(
-            await asyncio.to_thread(tend.entries, page.wanted, page.before, page.most)
-        )
+        return Told(await asyncio.to_thread(tend.entries, page.wanted, page.before, page.most))
 
     async def entry(self, request: Request) -> Response:
         """`GET /v1/cache/entries/{id}`."""
@@ -90,7 +89,7 @@ class AdminEntries:
         """`DELETE /v1/cache/entries/{id}`."""
         entry_id = self._id(request)
         deleted = await asyncio.to_thread(self._administration.delete, entry_id)
-        return JSONResponse({"id": entry_id, "object": "cache.entry", "deleted": bool(deleted)})
+        return Told({"id": entry_id, "object": "cache.entry", "deleted": bool(deleted)})
 
     async def quarantine(self, request: Request) -> Response:
         """`POST /v1/cache/entries/{id}/quarantine`."""
@@ -104,15 +103,13 @@ class AdminEntries:
         """`POST /v1/cache/entries/{id}/explain {"question"?}`: asked in the entry's own scope."""
         entry_id = self._id(request)
         question = read_why(await self._body(request))
-        return JSONResponse(await asyncio.to_thread(self._administration.why, entry_id, question))
+        return Told(await asyncio.to_thread(self._administration.why, entry_id, question))
 
     async def search(self, request: Request) -> Response:
         """`POST /v1/cache/search {"question", "k"?, "tenant"?}`."""
         asked = read_search(await self._body(request))
         tend = self._administration
-        return JSONResponse(
-            await asyncio.to_thread(tend.nearest, asked.question, asked.k, asked.tenant)
-        )
+        return Told(await asyncio.to_thread(tend.nearest, asked.question, asked.k, asked.tenant))
 
     async def invalidate(self, request: Request) -> Response:
         """`POST /v1/cache/invalidate?dry_run=`."""
@@ -120,7 +117,7 @@ class AdminEntries:
         said = read_invalidation(body, self.cache.layers.clock())
         dry_run = read_dry_run(request.query_params)
         tend = self._administration
-        return JSONResponse(
+        return Told(
             await asyncio.to_thread(
                 tend.invalidate, said.wanted, said.keys, said.ids, dry_run=dry_run
             )
@@ -131,7 +128,7 @@ class AdminEntries:
         return Administration(self.cache.layers)
 
     async def _of_one(self, request: Request, act: Callable[[int], dict[str, Any]]) -> Response:
-        return JSONResponse(await asyncio.to_thread(act, self._id(request)))
+        return Told(await asyncio.to_thread(act, self._id(request)))
 
     def _id(self, request: Request) -> int:
         self.check(request.scope)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from semcache.cache import SemCache
@@ -17,6 +17,7 @@ from semcache.recent import MOST
 from semcache.tally import COSINES, SECONDS, Spread
 from semcache.timeline import OUTCOMES, Minute
 from semcache_server.admin_reading import read_limit
+from semcache_server.admin_told import Told
 from semcache_server.wire import ASGIScope
 
 _HOLDINGS = 200
@@ -43,7 +44,7 @@ class AdminStats:
     async def stats(self, request: Request) -> Response:
         """`GET /v1/cache/stats`."""
         self.check(request.scope)
-        return JSONResponse(await asyncio.to_thread(self._told))
+        return Told(await asyncio.to_thread(self._told))
 
     async def decisions(self, request: Request) -> Response:
         """`GET /v1/cache/decisions?limit=`: newest first."""
@@ -51,7 +52,7 @@ class AdminStats:
         most = read_limit(request.query_params, MOST)
         recent = self.observe().recent[:most]
         data = [{**seen._asdict(), "lookup_ms": round(seen.lookup_ms, 4)} for seen in recent]
-        return JSONResponse({"object": "list", "data": data})
+        return Told({"object": "list", "data": data})
 
     def _told(self) -> dict[str, Any]:
         """Blocking. Raises StoreError."""

@@ -58,6 +58,7 @@ def status(http: httpx2.Client, text: str, **options: Any) -> str:
 def entries(http: httpx2.Client, **query: Any) -> list[dict[str, Any]]:
     told = http.get("/v1/cache/entries", params=query)
     assert told.status_code == 200
+    assert "no-store" in told.headers["cache-control"]
     found: list[dict[str, Any]] = told.json()["data"]
     return found
 

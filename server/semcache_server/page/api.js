@@ -35,10 +35,11 @@ async function failure(response) {
 }
 
 async function fetched(path, options, key) {
+  // No `cache` option: fetch would say `Cache-Control: no-cache` for it, which this server obeys.
   const headers = { ...options.headers, authorization: `Bearer ${key ?? sessionStorage.getItem(KEPT) ?? ""}` };
   let response;
   try {
-    response = await fetch(path, { ...options, headers, cache: "no-store", credentials: "omit", redirect: "error" });
+    response = await fetch(path, { ...options, headers, credentials: "omit", redirect: "error" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "The server cannot be reached.");

@@ -7,7 +7,7 @@ import { ago, cosine, count, date, short } from "./format.js";
 import { confirmBox } from "./dialogs.js";
 
 const PAGE = 50;
-const AGES = { "": "any age", 3600: "an hour", 86400: "a day", 604800: "a week", 2592000: "30 days" };
+const AGES = [["", "any age"], [3600, "older than an hour"], [86400, "older than a day"], [604800, "older than a week"], [2592000, "older than 30 days"]];
 
 export function entries(node, context) {
   const state = { by: "words", text: "", tenant: "", model: "", state: "", cursor: null };
@@ -109,7 +109,7 @@ function invalidate(known, models, reload) {
   model.value = known.model;
   const namespace = h("input", { placeholder: "any" });
   const question = h("input", { placeholder: "any; the whole text" });
-  const age = h("select", null, Object.entries(AGES).map(([value, name]) => h("option", { value }, value ? `older than ${name}` : name)));
+  const age = h("select", null, AGES.map(([value, name]) => h("option", { value }, name)));
   const told = h("div", { "aria-live": "polite" });
   let body = null;
   const said = () => Object.fromEntries(Object.entries({ tenant: tenant.value.trim(), model: model.value, namespace: namespace.value.trim(), question: question.value.trim(), older_than_s: age.value && Number(age.value) })
