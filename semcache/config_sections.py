@@ -208,6 +208,7 @@ class UpstreamSection:
 
 
 _AT_LEAST_ONE = (
+    "workers",
     "max_body_bytes",
     "max_head_bytes",
     "max_messages",
@@ -231,6 +232,7 @@ class ServerSection:
     max_in_flight_per_tenant: int | None = 250
     read_timeout_s: float = 60.0
     request_timeout_s: float = 1800.0
+    workers: int = 1
     shutdown_grace_s: int = 30
     knowledge_poll_s: float = 2.0
     keys: tuple[ServerKey, ...] = ()

@@ -63,6 +63,7 @@ class _Json(_Careful):
             "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', at)}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
+            "process": record.process,
         }
         members = getattr(record, "members", None)
         line |= {"message": self.said(record)} if members is None else members

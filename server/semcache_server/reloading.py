@@ -109,11 +109,24 @@ class Reloading:
 class Server(uvicorn.Server):
     """uvicorn, which listens to SIGHUP too."""
 
-    def __init__(self, config: uvicorn.Config, reloading: Reloading, hangup: Hangup) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        reloading: Reloading,
+        hangup: Hangup,
+        ready: Callable[[], None] | None = None,
+    ) -> None:
         super().__init__(config)
+        self._ready = ready
         self._reloading = reloading
         self._hangup = hangup
         self._tasks: set[asyncio.Task[bool]] = set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        if self._ready is not None and self.started:
+            self._ready()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Until SIGINT or SIGTERM."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext, suppress
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 from semcache.assembly import Assembled, read_secret
 from semcache.config import Config
@@ -18,6 +18,17 @@ from semcache_server.listening import uvicorn_config
 from semcache_server.reloading import Hangup, Reloading, Server
 from semcache_server.tracing import open_tracing
 from semcache_server.watching import Tracer
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Sockets that are there already, where there are any, and whom to tell that they are heard."""
+
+    sockets: Sequence[socket.socket] | None = None
+    ready: Callable[[], None] | None = None
+
+
+_ALONE = Listening()
 
 
 def serving_of(assembled: Assembled, cache_file_key: str, tracer: Tracer | None = None) -> Serving:
@@ -50,12 +61,11 @@ def serve(
     cache_file_key: str,
     read: Callable[[], Config],
     hangup: Hangup,
-    sockets: Sequence[socket.socket] | None = None,
+    on: Listening = _ALONE,
 ) -> bool:
     """Serve until SIGINT or SIGTERM; what was accepted is finished first.
 
-    `read` reads the configuration again. `sockets` listen already, where somebody else made them.
-    False where it could not listen. Raises ConfigError.
+    `read` reads the configuration again. False where it could not listen. Raises ConfigError.
     """
     server = assembled.config.server
     tracer = open_tracing() if server.traces == "otlp" else None
@@ -70,6 +80,6 @@ def serve(
             log_level=server.log_level,
             shutdown_grace_s=server.shutdown_grace_s,
         )
-        listener = Server(listening, reloading, hangup)
-        listener.run(None if sockets is None else list(sockets))
+        listener = Server(listening, reloading, hangup, on.ready)
+        listener.run(None if on.sockets is None else list(on.sockets))
     return listener.started

@@ -99,4 +99,4 @@ def test_nobody_is_let_in_from_elsewhere_without_keys(
 )
 def test_loopback_and_insecure_need_no_keys(host: str, more: list[str]) -> None:
     args = server.parser().parse_args(["-s", host, *more])
-    server._require_keys(server.configured(args).server, insecure=args.insecure)
+    server.require_keys(server.configured(args).server, insecure=args.insecure)

@@ -1,0 +1,82 @@
+"""From the command line to serving: alone, or as several workers."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, nullcontext
+from functools import partial
+
+from semcache.assembly import build, make_private
+from semcache.config import Config
+from semcache.errors import SemcacheError
+from semcache_server.logs import log_to_stderr
+from semcache_server.options import checked, parser
+from semcache_server.ports import listen_beside, reserve
+from semcache_server.reloading import Hangup
+from semcache_server.running import Listening, serve
+from semcache_server.sharing import SharedCounts, forget
+from semcache_server.supervising import Supervisor, Worker
+
+_COULD_NOT_LISTEN = 3
+
+
+def start(argv: Sequence[str], worker: Worker | None = None) -> int:
+    """Serve until a signal ends it; the exit status. Raises SemcacheError before it serves."""
+    args = parser().parse_args(argv)
+    config = checked(args)
+    log_to_stderr(config.server.log_level, config.server.log_format)
+    if worker is None and config.server.workers > 1:
+        return _supervise(argv, config)
+    return _serve(args, config, worker)
+
+
+def work(worker: Worker) -> None:
+    """One of several: what its supervisor starts."""
+    try:
+        sys.exit(start(worker.argv, worker))
+    except SemcacheError as error:
+        sys.exit(f"semcache_server: {error}")
+
+
+def _serve(args: argparse.Namespace, config: Config, worker: Worker | None) -> int:
+    hangup = Hangup()
+    _own_process()
+    assembled = build(config, progress=_say)
+    server, shared, on = config.server, None, Listening()
+    if worker is None:
+        where = f"http://{server.host}:{server.port}"
+        _say(f"semcache is ready on {where} (model: {assembled.default_model})")
+    else:
+        name = f"{worker.number}-{os.getpid()}"
+        shared = SharedCounts(config.gptcache.data_dir, name, assembled.cache.recording)
+        on = Listening(listen_beside(server.host, worker.port), worker.ready.set)
+    with closing(shared) if shared is not None else nullcontext():
+        listened = serve(assembled, args.cache_file_key, partial(checked, args), hangup, on)
+    return 0 if listened else _COULD_NOT_LISTEN
+
+
+def _supervise(argv: Sequence[str], config: Config) -> int:
+    server = config.server
+    port, held = reserve(server.host, server.port)
+    forget(make_private(config.gptcache.data_dir))
+    where = f"http://{server.host}:{port}"
+    with ExitStack() as stack:
+        for one in held:
+            stack.enter_context(one)
+        supervisor = Supervisor(work, argv, server.workers, port, server.shutdown_grace_s)
+        line = f"semcache is ready on {where}: {server.workers} workers"
+        return supervisor.run(partial(_say, line))
+
+
+def _own_process() -> None:
+    from semcache.onnx_graph import own_process  # slow to import: not for --help
+
+    own_process()
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
