@@ -13,6 +13,7 @@ from typing import Any
 from semcache import freshness, policy
 from semcache.chat import ChatRequest
 from semcache.completion import Completion, text_completion_of
+from semcache.confirming import grounds_now
 from semcache.errors import RequestError
 from semcache.new_entry import entry_of
 from semcache.policy import Skip
@@ -72,6 +73,7 @@ class Adopting:
         kept = policy.keep(completion, now, settings, request=plan.request)
         if isinstance(kept, Skip):
             raise RequestError(f"Its answer may not be stored: {kept.reason}.")
+        completion = replace(completion, grounds=grounds_now(plan))  # as `/put` takes it
         entry = entry_of(plan, completion, kept, now, embedder=None, cost_s=0.0)
         return plan, Whole(replace(entry, used_at=max(now, one.used_at)))
 

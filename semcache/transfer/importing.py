@@ -14,7 +14,7 @@ from semcache.interfaces import Entry
 from semcache.policy import Skip
 from semcache.transfer.bulk import Bulk, Report
 from semcache.transfer.header import Header, header_of
-from semcache.transfer.lines import whole_of
+from semcache.transfer.lines import holds_vectors, whole_of
 from semcache.transfer.placing import Placing
 
 
@@ -60,8 +60,9 @@ class Importing:
 
     def _kept(self, entry: Entry) -> Entry:
         """With the time that policy gives it, if that ends sooner than its own."""
-        if "gptcache" in entry.completion.wire:  # its answers may be images, and it says itself
-            return entry  # how long they live
+        wire = entry.completion.wire
+        if "gptcache" in wire or holds_vectors(wire):  # which policy does not judge
+            return entry
         asked = text_request(entry.question or "", tenant="", model=entry.scope.model)
         now = entry.created_at
         kept = policy.keep(entry.completion, now, self.bulk.settings, request=asked)

@@ -23,6 +23,7 @@ from semcache.completion import Completion, replay
 from semcache.errors import RequestError
 from semcache.interfaces import Entry, State, Vector
 from semcache.keys import Scope, Source
+from semcache.responses.form import is_response
 from semcache.sketch import Sketch
 from semcache.whole import Alias, Whole
 
@@ -161,20 +162,36 @@ def _sources(said: Any) -> tuple[str, ...]:
 
 
 def checked_completion(said: Any) -> Mapping[str, Any]:
-    """A completion that can be given to somebody: it is replayed once. Raises RequestError."""
+    """An answer that can be given to somebody: it is replayed once. Raises RequestError."""
     _require(isinstance(said, dict), "'completion' is no object")
-    choices = said.get("choices")
-    fine = isinstance(choices, list) and all(isinstance(one, dict) for one in choices)
-    _require(fine, "'completion' has no choices")
-    for choice in choices:
-        _require(isinstance(choice.get("message", {}), dict), "a choice's message is no object")
+    wire: Mapping[str, Any] = said
+    if holds_vectors(wire):
+        return wire
+    completion = Completion(wire)
+    if completion.is_response:
+        _require(is_response(wire), "'completion' is no response")
+    else:
+        choices = wire.get("choices")
+        fine = isinstance(choices, list) and all(isinstance(one, dict) for one in choices)
+        _require(fine, "'completion' has no choices")
+        for choice in choices or ():
+            _require(isinstance(choice.get("message", {}), dict), "a choice's message is no object")
     try:
-        for chunk in replay(Completion(said)):
+        for chunk in replay(completion):
             orjson.dumps(chunk.wire)
     except (TypeError, AttributeError, KeyError, ValueError):
         raise RequestError("'completion' is none that a server sends.") from None
-    wire: Mapping[str, Any] = said
     return wire
+
+
+def holds_vectors(wire: Mapping[str, Any]) -> bool:
+    """Whether this is the answer to a request for embeddings."""
+    data = wire.get("data")
+    if wire.get("object") != "list" or not isinstance(data, list) or not data:
+        return False
+    return all(
+        isinstance(one, dict) and isinstance(one.get("embedding"), str | list) for one in data
+    )
 
 
 def _aliases(said: Mapping[str, Any]) -> tuple[Alias, ...]:

@@ -32,9 +32,9 @@ def free_port() -> int:
         return port
 
 
-def start(folder: Path, port: int) -> subprocess.Popen[bytes]:
+def start(folder: Path, port: int, settings: str = "engines: []\n") -> subprocess.Popen[bytes]:
     config = folder / "config.yaml"
-    config.write_text("engines: []\n")
+    config.write_text(settings)
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'server'}"}
     options = ["-p", str(port), "-d", str(folder / "data"), "-f", str(config), "-s", "127.0.0.1"]
     process = subprocess.Popen(
