@@ -121,7 +121,7 @@ def test_nothing_is_torn_and_the_import_goes_on(tmp_path: Path) -> None:
         assert before[1]
 
         port = free_port()
-        process = start(tmp_path, port, settings)
+        process = start(tmp_path, port, settings + "evaluation: exact\n")
         told = imported(tmp_path, port, lines(tmp_path))
         assert told is not None
         report = told.json()

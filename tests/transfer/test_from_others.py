@@ -50,12 +50,15 @@ manager.close()
 """
 
 
-def decision(folder: Path, body: dict[str, Any]) -> Hit | None:
+def decisions(folder: Path, *bodies: dict[str, Any]) -> list[Hit | None]:
     assembled = build(Config.from_file(folder / "c.yaml").with_overrides(data_dir=folder / "data"))
-    asked = read_question_body(body, tenant="anonymous", model="semcache")
-    found = assembled.cache.look(assembled.cache.plan(asked, ONLY_IF_CACHED)).decision
-    asyncio.run(assembled.cache.aclose())
-    return found if isinstance(found, Hit) else None
+    cache, hits = assembled.cache, []
+    for body in bodies:
+        asked = read_question_body(body, tenant="anonymous", model="semcache")
+        found = cache.look(cache.plan(asked, ONLY_IF_CACHED)).decision
+        hits.append(found if isinstance(found, Hit) else None)
+    asyncio.run(cache.aclose())
+    return hits
 
 
 def test_a_directory_that_gptcache_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,7 +83,10 @@ def test_a_directory_that_gptcache_made(tmp_path: Path, capsys: pytest.CaptureFi
     assert "no answer that is a text" in reasons[4]
     assert "may not be stored" in reasons[6]  # the time of day is never kept
     assert (folder / "sqlite.db").read_bytes() == before
-    exact, near = decision(tmp_path / "b", {"question": HEIGHT}), {"question": HEIGHT_TOO}
+    system = {"role": "system", "content": "Answer in verse."}
+    verse = {"messages": [system, {"role": "user", "content": HEIGHT}]}
+    asked = [{"question": HEIGHT}, {"question": HEIGHT_TOO}, verse]
+    exact, near, none = decisions(tmp_path / "b", *asked)
     assert exact is not None
     assert (exact.tier, exact.entry.completion.text) == ("exact", "330 metres")
     with sqlite3.connect(folder / "sqlite.db") as db:
@@ -89,16 +95,12 @@ def test_a_directory_that_gptcache_made(tmp_path: Path, capsys: pytest.CaptureFi
         ).fetchall()
     db.close()
     assert int(exact.entry.created_at) == seconds
-    found = decision(tmp_path / "b", near)
-    assert found is not None
-    assert found.tier == "semantic"
-    # Under a system prompt it is another question's answer.
-    system = {"role": "system", "content": "Answer in verse."}
-    asked = {"messages": [system, {"role": "user", "content": HEIGHT}]}
-    assert decision(tmp_path / "b", asked) is None
+    assert near is not None
+    assert near.tier == "semantic"
+    assert none is None  # under a system prompt it is another question's answer
     again = ["import", str(folder), "--from", "gptcache", "--system", "Answer in verse."]
     assert run(*again, *there) == 1
-    assert decision(tmp_path / "b", asked) is not None
+    assert decisions(tmp_path / "b", verse) != [None]
 
 
 class Bomb:
@@ -147,7 +149,7 @@ def test_a_dump_of_litellms_semantic_cache(
     assert "does not begin" in reasons[5]
     assert "cannot be read" in reasons[6]
     system = {"role": "system", "content": "Be brief."}
-    hit = decision(tmp_path / "b", {"messages": [system, {"role": "user", "content": HEIGHT}]})
+    [hit] = decisions(tmp_path / "b", {"messages": [system, {"role": "user", "content": HEIGHT}]})
     assert hit is not None
     assert hit.entry.created_at == 1_700_000_000.5
     assert hit.entry.completion == stored
