@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -58,12 +59,16 @@ def run(args: argparse.Namespace, config: Config) -> int:
 
 def _to_stdout(archive: Archive, header: Header) -> int:
     out = sys.stdout.buffer
-    out.write(header.line())
-    with _bar(header.entries, 0) as bar:
-        for count, lines in exported(archive, header):
-            out.write(lines)
-            bar.update(count)
-    out.flush()
+    try:
+        out.write(header.line())
+        with _bar(header.entries, 0) as bar:
+            for count, lines in exported(archive, header):
+                out.write(lines)
+                bar.update(count)
+        out.flush()
+    except BrokenPipeError:  # whoever read it has enough; nothing more is to be flushed there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,12 +18,13 @@ from semcache.transfer.bulk import Bulk
 from semcache.transfer.exporting import exported
 from semcache.transfer.header import Header
 from semcache.transfer.importing import Importing
-from semcache.transfer.placing import Placing
+from semcache.transfer.placing import ANYBODY, Placing
 from semcache.whole import Archive, Archived, Wanted
 from semcache_server.wire import ASGIScope
 
 MAX_LINE_BYTES = 16 << 20
 _EXPORT = frozenset({"tenant", "model", "namespace", "since", "after", "vectors"})
+_TENANT = re.compile("[0-9a-f]{32}")
 _IMPORT = frozenset({"tenant", "into", "strict"})
 
 
@@ -78,7 +80,12 @@ class AdminMoving:
             _flag(asked, "strict"),
             written=self._forget,
         )
-        placing = Placing(asked.get("into"), asked.get("tenant"))
+        into = asked.get("into")
+        if into is not None and into != ANYBODY and not _TENANT.fullmatch(into):
+            raise RequestError(
+                "'into' must be the digest of a tenant, 32 hex digits.", param="into"
+            )
+        placing = Placing(into, asked.get("tenant"))
         work = Importing(bulk, placing, self.installation)
         async for lines in _whole_lines(request.stream(), bulk.refuse):
             await asyncio.to_thread(_add, work, lines)

@@ -83,3 +83,4 @@ def test_from_server_to_server(tmp_path: Path) -> None:
         assert strict.status_code == 400
         assert "Line 2" in strict.json()["error"]["message"]
         assert sent(b"Dear all,").status_code == 400
+        assert sent(mine[0], into="somebody").status_code == 400

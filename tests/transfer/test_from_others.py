@@ -85,7 +85,7 @@ def test_a_directory_that_gptcache_made(tmp_path: Path, capsys: pytest.CaptureFi
     assert (folder / "sqlite.db").read_bytes() == before
     system = {"role": "system", "content": "Answer in verse."}
     verse = {"messages": [system, {"role": "user", "content": HEIGHT}]}
-    asked = [{"question": HEIGHT}, {"question": HEIGHT_TOO}, verse]
+    asked: list[dict[str, Any]] = [{"question": HEIGHT}, {"question": HEIGHT_TOO}, verse]
     exact, near, none = decisions(tmp_path / "b", *asked)
     assert exact is not None
     assert (exact.tier, exact.entry.completion.text) == ("exact", "330 metres")
