@@ -50,7 +50,6 @@ def open_engine(
     engine = CagEngine(
         config.cag,
         data_dir=directory,
-        embedder=embedder,
         library=library,
         # Its default names are nobody else's: who is asked next would not know them.
         may_decline=bool(config.cag.names) and config.engines[-1] != "cag",

@@ -80,6 +80,11 @@ class Collection(Retriever, Protocol):
     """A retriever that can also hand out whole documents, for those that fit a window."""
 
     @property
+    def by_meaning(self) -> bool:
+        """Whether passages are found by their vectors too, not by words alone."""
+        ...
+
+    @property
     def size_bytes(self) -> int:
         """Of all documents' texts, in UTF-8."""
         ...

@@ -39,7 +39,6 @@ LAYERS: tuple[frozenset[str], ...] = (
             "per_loop",
             "sqlite_file",
             "caller",
-            "folder",
             "secret_file",
             "loop_thread",
             "circuit",

@@ -29,6 +29,7 @@ from tqdm import tqdm
 
 from benchmarks.cag import first_token, quality
 from benchmarks.cag.documents import document
+from benchmarks.cag.opening import engine_over
 from benchmarks.cag.plot import plot_first_token, plot_quality
 from semcache.cag.engine import CagEngine
 from semcache.cag.settings import CagSettings
@@ -69,13 +70,6 @@ async def timed(engine: CagEngine, request: ChatRequest) -> dict[str, Any]:
     return {"ttft_s": first - started, "tokens_per_s": rate, "usage": usage, "text": text}
 
 
-def opened(folder: Path, knowledge: Path | None) -> CagEngine:
-    """An engine that is ready."""
-    engine = CagEngine(CagSettings(knowledge=knowledge, reserve_tokens=256), data_dir=folder)
-    engine.load()
-    return engine
-
-
 def measure_length(tokens: int, plain: CagEngine, runs: int, max_tokens: int) -> dict[str, Any]:
     """One row: prefill once and save, reload, then questions with and without the prefix."""
     with tempfile.TemporaryDirectory() as name:
@@ -84,14 +78,12 @@ def measure_length(tokens: int, plain: CagEngine, runs: int, max_tokens: int) ->
         knowledge.mkdir()
         text = document(tokens)
         (knowledge / "reports.txt").write_text(text, encoding="utf-8")
-        engine = opened(folder, knowledge)
-        try:
+        settings = CagSettings(knowledge=knowledge, reserve_tokens=256, mode="whole")
+        with engine_over(settings, folder) as engine:
             shutil.rmtree(folder / "prefixes")
             built_s, reloaded_s = reading_times(engine)
             asyncio.run(timed(engine, asked(None, 2)))
             cached = [asyncio.run(timed(engine, asked(None, max_tokens))) for _ in range(runs)]
-        finally:
-            engine.close()
     system = f"{CagSettings().instruction}\n\n{text}"
     full = [asyncio.run(timed(plain, asked(system, max_tokens))) for _ in range(3)]
     ttft, full_ttft = _median(cached, "ttft_s"), _median(full, "ttft_s")
@@ -144,15 +136,14 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
 
 def engine_rows(lengths: Sequence[int], runs: int, max_tokens: int) -> list[dict[str, Any]]:
     """The table of the part `engine`."""
-    with tempfile.TemporaryDirectory() as folder:
-        plain = opened(Path(folder), None)
-        try:
-            return [
-                measure_length(length, plain, runs, max_tokens)
-                for length in tqdm(lengths, desc="lengths", disable=None)
-            ]
-        finally:
-            plain.close()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        engine_over(CagSettings(reserve_tokens=256), Path(folder)) as plain,
+    ):
+        return [
+            measure_length(length, plain, runs, max_tokens)
+            for length in tqdm(lengths, desc="lengths", disable=None)
+        ]
 
 
 def quality_results(models: Sequence[str], questions: int) -> list[dict[str, Any]]:

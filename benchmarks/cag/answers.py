@@ -18,6 +18,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from benchmarks.cag.opening import engine_over
 from semcache.cag.engine import CagEngine
 from semcache.cag.settings import CagSettings
 from semcache.chat import text_request
@@ -66,13 +67,9 @@ def answered(
     settings: CagSettings, questions: Sequence[Asked], data_dir: Path, embedder: Embedder
 ) -> list[str]:
     """The engine's answers, in order."""
-    engine = CagEngine(settings, data_dir=data_dir, embedder=embedder)
-    engine.load()
-    try:
+    with engine_over(settings, data_dir, embedder) as engine:
         shown = tqdm(questions, desc="asking", disable=None, leave=False)
         return [asyncio.run(_say(engine, asked.question)) for asked in shown]
-    finally:
-        engine.close()
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -25,6 +25,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.cag import passes
+from benchmarks.cag.opening import engine_over
 from benchmarks.cag.question_set import QuestionSet, make, write
 from semcache.cag.engine import CagEngine
 from semcache.cag.settings import CagSettings
@@ -109,8 +110,8 @@ def measure(
     rows: list[dict[str, Any]] = []
     alone: list[Answer] = []
     for speculate in args.drafts:
-        engine = opened(folder, args.weights, speculate, max(args.clients))
-        try:
+        settings = in_one_prefix(folder, args.weights, speculate, max(args.clients))
+        with engine_over(settings, folder / "data") as engine:
             asyncio.run(all_answered(engine, questions[:2], 1, args.max_tokens))
             for clients in args.clients:
                 row, answers = measured(engine, questions, clients, args.max_tokens)
@@ -121,16 +122,14 @@ def measure(
                     for a, b in zip(answers, alone, strict=True)
                 )
                 rows.append(row)
-        finally:
-            engine.close()
     for row in rows:
         row["times_one"] = row["tokens_per_s"] / rows[0]["tokens_per_s"]
     return rows
 
 
-def opened(folder: Path, weights: str, speculate: bool, clients: int) -> CagEngine:
-    """An engine with all documents in one prefix."""
-    settings = CagSettings(
+def in_one_prefix(folder: Path, weights: str, speculate: bool, clients: int) -> CagSettings:
+    """Of an engine with all documents in one prefix."""
+    return CagSettings(
         knowledge=folder / "knowledge",
         passages=False,
         weights=cast(Any, weights),
@@ -138,9 +137,6 @@ def opened(folder: Path, weights: str, speculate: bool, clients: int) -> CagEngi
         max_active=clients,
         reserve_tokens=256,
     )
-    engine = CagEngine(settings, data_dir=folder / "data")
-    engine.load()
-    return engine
 
 
 def asked(made: QuestionSet, documents: int, count: int) -> list[str]:

@@ -34,7 +34,6 @@ from semcache.citations import Citation, asks_for_sources, sources_text
 from semcache.completion import Chunk
 from semcache.errors import AnswerError, EngineError, RequestError
 from semcache.grounds import Grounds
-from semcache.interfaces import Embedder
 from semcache.keys import Source
 from semcache.retrieval import Library
 
@@ -59,9 +58,8 @@ class CagEngine:
     """A model, its knowledge, and the thread that both live on.
 
     `data_dir` keeps the prefixes, `cache_dir` the converted models (by default
-    `settings.default_cache_dir`). `embedder`, which stays the caller's, chooses the passages that
-    a question attends to. `library`, the caller's too, has the documents and their passages;
-    without one they are the files of `settings.knowledge`. `may_decline`: others may be asked.
+    `settings.default_cache_dir`). `library`, which stays the caller's, has the documents and their
+    passages; without one there is no knowledge. `may_decline`: others may be asked.
     `load` before use; `close` or `aclose` at the end.
     """
 
@@ -73,7 +71,6 @@ class CagEngine:
         *,
         data_dir: Path,
         cache_dir: Path | None = None,
-        embedder: Embedder | None = None,
         library: Library | None = None,
         may_decline: bool = False,
         clock: Callable[[], float] = time.time,
@@ -81,7 +78,6 @@ class CagEngine:
         self._settings = settings
         self._data_dir = data_dir
         self._cache_dir = default_cache_dir() if cache_dir is None else cache_dir
-        self._embedder = embedder
         self._library = library
         self._may_decline = may_decline
         self._clock = clock
@@ -100,11 +96,10 @@ class CagEngine:
             if self._state is not None:
                 return
             settings = self._settings
-            chooser = "" if self._embedder is None else self._embedder.fingerprint
             scheduler = Scheduler(max_active=settings.max_active, max_queued=settings.max_queued)
             try:
                 loaded = scheduler.call(
-                    lambda: load(settings, self._cache_dir, self._clock(), tell, chooser)
+                    lambda: load(settings, self._cache_dir, self._clock(), tell)
                 )
                 turns = scheduler.call(lambda: turns_of(loaded, settings))
                 reader = KnowledgeReader(
@@ -112,7 +107,6 @@ class CagEngine:
                     loaded,
                     scheduler,
                     self._data_dir,
-                    self._embedder,
                     self._library,
                     self._may_decline,
                 )

@@ -69,10 +69,9 @@ class PrefixGrounding:
         sharing: Sharing,
         conversation: Conversation,
         plain: bool,
-        citations: tuple[Citation, ...],
         grounds: Grounds,
     ) -> None:
-        self.citations = citations
+        self.citations: tuple[Citation, ...] = ()
         self.grounds = grounds
         self.plain = plain
         self.length = 0

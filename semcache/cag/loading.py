@@ -38,13 +38,10 @@ class Loaded:
     folder: Path
 
 
-def load(
-    settings: CagSettings, cache_dir: Path, now: float, progress: Progress, embedder: str = ""
-) -> Loaded:
+def load(settings: CagSettings, cache_dir: Path, now: float, progress: Progress) -> Loaded:
     """Load on this thread, which must be the one that uses the model. Raises ConfigError.
 
-    `now` is the date that a chat template may show, in Unix seconds. `embedder` is the fingerprint
-    of the encoder that chooses passages, if one does.
+    `now` is the date that a chat template may show, in Unix seconds.
     """
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)  # of this thread: OpenMP counts per thread
@@ -58,12 +55,12 @@ def load(
         model=model,
         sharing=sharing,
         chat_format=ChatFormat(model.tokenizer, today),
-        fingerprint=_fingerprint(model, weights, settings, embedder),
+        fingerprint=_fingerprint(model, weights, settings),
         folder=folder,
     )
 
 
-def _fingerprint(model: LanguageModel, weights: str, settings: CagSettings, embedder: str) -> str:
+def _fingerprint(model: LanguageModel, weights: str, settings: CagSettings) -> str:
     facts = (
         _ANSWERS,
         *asdict(model.identity).values(),
@@ -72,7 +69,6 @@ def _fingerprint(model: LanguageModel, weights: str, settings: CagSettings, embe
         str(model.window),
         settings.instruction,
         str(settings.max_tokens),
-        f"{embedder} {settings.passage_tokens}" if settings.passages and embedder else "",
         str(settings.spell_out),
         str(settings.end_loops),
     )

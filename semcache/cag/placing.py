@@ -46,7 +46,12 @@ class Shelf:
         return blocks(self.keys, head, block_order(best_first), self.repair.sink)
 
     def alone(self, head: Ids, passage: Passage) -> list[Place]:
-        """A passage as a block that can be moved, and the head that it may be read after."""
+        """A passage as it will be wanted, and the head that it may be read after.
+
+        In a tree that is as the only one; otherwise as a block that can be moved.
+        """
+        if self.layout == "tree":
+            return self.places(head, [passage])
         ids = self.prompts.passage(passage.text)
         places = blocks(self.keys, head, [ids, ids], self.repair.sink)
         return [places[0], places[2]]

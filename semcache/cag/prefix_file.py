@@ -74,27 +74,24 @@ class PrefixFolder:
             return None
         return layers
 
-    def save(self, header: PrefixHeader, prefix: Prefix, beside: int = 0) -> Path | None:
-        """Write the file, durable when this returns; None, and a log line, where it cannot be.
-
-        `beside`: how many files belong together and must all stay.
-        """
+    def save(self, header: PrefixHeader, prefix: Prefix) -> Path | None:
+        """Write the file, durable when this returns; None, and a log line, where it cannot be."""
         path = self.path_of(header)
         try:
             _write(path, header, prefix)
-            self._prune(path, self._kept + beside)
+            self._prune(path)
         except (OSError, SafetensorError) as error:
             log.warning("the prefix cannot be saved, the next start reads it anew: %s", error)
             return None
         return path
 
-    def _prune(self, current: Path, kept: int) -> None:
+    def _prune(self, current: Path) -> None:
         newest_first = sorted(
             (path for path in self._folder.iterdir() if tensor_file.NAME.fullmatch(path.name)),
             key=lambda path: (path == current, path.stat().st_mtime),
             reverse=True,
         )
-        for path in newest_first[kept:]:
+        for path in newest_first[self._kept :]:
             path.unlink(missing_ok=True)
         tensor_file.clear_unfinished(self._folder, current.stat().st_mtime)
 

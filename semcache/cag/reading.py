@@ -1,4 +1,4 @@
-"""What the model has read: the knowledge, its prompts and their prefix."""
+"""What the model has read before any question: all of the knowledge, or what it is found in."""
 
 from __future__ import annotations
 
@@ -8,26 +8,14 @@ from typing import Protocol
 
 import torch
 
-from semcache.cag.choosing import Chooser
 from semcache.cag.conversation import Conversation
 from semcache.cag.grounding import Grounding, PrefixGrounding
-from semcache.cag.knowledge import Knowledge
 from semcache.cag.model import LanguageModel
 from semcache.cag.prefix import Prefix
 from semcache.cag.prompt import Prompts
 from semcache.cag.sharing import Sharing
-from semcache.citations import Citation
 from semcache.errors import KnowledgeTooLarge
 from semcache.grounds import Grounds
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What one prefix holds: all of the knowledge, one passage of it, or nothing."""
-
-    prompts: Prompts
-    prefix: Prefix | None
-    citations: tuple[Citation, ...] = ()
 
 
 class Reading(Protocol):
@@ -61,25 +49,20 @@ class Reading(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class PrefixesReading:
-    """Implements `Reading`: everything was read before. Without a chooser there is one part."""
+class WholeReading:
+    """Implements `Reading`: all of the knowledge, if there is any, was read as one prefix."""
 
-    knowledge: Knowledge
-    parts: tuple[Part, ...]
-    chooser: Chooser | None
+    digest: str
+    prompts: Prompts
+    prefix: Prefix | None
     sharing: Sharing
     plain: bool
     way: str = ""
 
     @property
-    def digest(self) -> str:
-        """Implements `Reading`."""
-        return self.knowledge.digest
-
-    @property
     def keyed(self) -> str:
         """Implements `Reading`."""
-        return self.knowledge.digest
+        return self.digest
 
     def grounds(self, conversation: Conversation) -> Grounds:
         """Implements `Reading`."""
@@ -87,15 +70,9 @@ class PrefixesReading:
 
     def ground(self, conversation: Conversation) -> Grounding:
         """Implements `Reading`; declines nothing."""
-        part = self.parts[0 if self.chooser is None else self.chooser.nearest(conversation)]
+        grounds = self.grounds(conversation)
         return PrefixGrounding(
-            part.prompts,
-            part.prefix,
-            self.sharing,
-            conversation,
-            self.plain,
-            part.citations,
-            self.grounds(conversation),
+            self.prompts, self.prefix, self.sharing, conversation, self.plain, grounds
         )
 
 

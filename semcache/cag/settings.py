@@ -20,8 +20,8 @@ class CagSettings:
 
     `model` is the default's name, a folder with a Hugging Face causal LM, a .gguf file, or an id
     on the hub (looked up on this machine only, unless `allow_download`). `names` are the model
-    names that it answers to; by default the model's short name and "semcache". `knowledge` is a
-    folder of .txt and .md files; `instruction` stands in front of them.
+    names that it answers to; by default the model's short name and "semcache". `knowledge` is the
+    folder of the library's documents; `instruction` stands in front of them.
 
     `weights`: with which numbers a few rows at a time are decoded on a CPU (`quickening`). "exact":
     whole numbers where the model's weights are such to the last bit, as those from a quantized
@@ -51,9 +51,9 @@ class CagSettings:
     `citations`: whether an answer tells its passages: by name, with their texts, or not.
     `sources_in_text`: it also ends with a line that names them; a request may ask for it.
 
-    `passages`: documents are read in passages of at most `passage_tokens`, each with a prefix of
-    its own, and a question is answered from the nearest one; needs the cache's encoder. Without it
-    all documents are one prefix. `spell_out`: see `spelling_out`. Both help small models: switch
+    `passages`: documents of more than `passage_tokens` together are given as passages in "auto",
+    also while they fit the window; needs the cache's encoder. Otherwise all of them are one
+    prefix. `spell_out`: see `spelling_out`. Both help small models: switch
     them off for a model that is large enough. `end_loops`: a greedy answer that repeats itself is
     ended (`loops`).
     """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from semcache.errors import ConfigError
-from semcache.folder import stamp_of
+from semcache.knowledge.folder import stamp_of
 from semcache.knowledge.loading import SUFFIXES
 
 

@@ -80,6 +80,11 @@ class KnowledgeState:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def by_meaning(self) -> bool:
+        """Implements `Collection`."""
+        return self.meaning is not None
+
     def search(self, question: str, k: int) -> Sequence[Found]:
         """The k best passages, best first; of passages with one text, one. Raises StoreError."""
         terms, names = self.words.terms(question), names_in(question)

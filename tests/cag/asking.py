@@ -10,9 +10,15 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from semcache.cag.engine import CagEngine
-from semcache.cag.reading import Part, PrefixesReading
+from semcache.cag.reading import WholeReading
+from semcache.cag.settings import CagSettings
 from semcache.chat import ChatRequest
 from semcache.completion import Chunk, Completion, collect
+from semcache.interfaces import Embedder
+from semcache.knowledge.library import Library
+from semcache.knowledge.opening import open_library
+from semcache.knowledge.settings import KnowledgeSettings
+from semcache.store.frozen_vectors import FrozenVectors
 
 UNFINISHED = "\ufffd"
 
@@ -40,11 +46,28 @@ async def ask(engine: CagEngine, asked: ChatRequest) -> Completion:
     return collect(await stream(engine, asked))
 
 
-def parts_of(engine: CagEngine) -> tuple[Part, ...]:
-    """What an engine has read before any question."""
+def whole_of(engine: CagEngine) -> WholeReading:
+    """What an engine has read before any question: all documents, as one prefix."""
     reading = engine._ready().reading
-    assert isinstance(reading, PrefixesReading)
-    return reading.parts
+    assert isinstance(reading, WholeReading)
+    return reading
+
+
+def library_of(
+    settings: CagSettings, data_dir: Path, model: Path, embedder: Embedder | None = None
+) -> Library | None:
+    """The documents of `settings.knowledge`, measured by the tokenizer of a model's folder."""
+    if settings.knowledge is None:
+        return None
+    data_dir.mkdir(exist_ok=True)
+    return open_library(
+        data_dir,
+        settings.knowledge,
+        KnowledgeSettings(passage_tokens=64),
+        tokenizer=model / "tokenizer.json",
+        embedder=embedder,
+        freeze=FrozenVectors,
+    )
 
 
 Reason = Literal["stop", "length"]

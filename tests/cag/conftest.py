@@ -12,6 +12,8 @@ import torch
 from semcache.cag.engine import CagEngine
 from semcache.cag.settings import CagSettings
 from semcache.interfaces import Embedder
+from semcache.knowledge.library import Library
+from tests.cag.asking import library_of
 from tests.cag.tiny_models import write_documents, write_model
 
 MakeEngine: TypeAlias = Callable[..., CagEngine]
@@ -50,6 +52,7 @@ def knowledge(tmp_path: Path) -> Path:
 def make_engine(tmp_path: Path, tiny_llama: Path, knowledge: Path) -> Iterator[MakeEngine]:
     """Loaded engines that are closed at the end; the tiny Llama unless told otherwise."""
     made: list[CagEngine] = []
+    libraries: list[Library] = []
 
     def make(embedder: Embedder | None = None, **settings: Any) -> CagEngine:
         given = {
@@ -62,16 +65,17 @@ def make_engine(tmp_path: Path, tiny_llama: Path, knowledge: Path) -> Iterator[M
             "prefill_chunk": 16,
             **settings,
         }
-        engine = CagEngine(
-            CagSettings(**given),
-            data_dir=tmp_path / "data",
-            cache_dir=tmp_path,
-            embedder=embedder,
-        )
+        chosen, data = CagSettings(**given), tmp_path / "data"
+        library = library_of(chosen, data, Path(str(given["model"])), embedder)
+        engine = CagEngine(chosen, data_dir=data, cache_dir=tmp_path, library=library)
         made.append(engine)
+        if library is not None:
+            libraries.append(library)
         engine.load()
         return engine
 
     yield make
     for engine in made:
         engine.close()
+    for library in libraries:
+        library.close()

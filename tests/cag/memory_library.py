@@ -24,6 +24,7 @@ class MemoryCollection:
             for at, text in enumerate(whole.split("\n\n"), 1)
         ]
         self.digest = sha256(repr(self._documents).encode()).hexdigest()
+        self.by_meaning = False
         self.size_bytes = sum(len(text.encode()) for text in self._documents.values())
 
     def __len__(self) -> int:

@@ -13,7 +13,7 @@ from semcache.cag.conversion import converted, packaged_gguf
 from semcache.cag.engine import CagEngine
 from semcache.cag.settings import CagSettings, default_cache_dir
 from semcache.errors import ConfigError
-from tests.cag.asking import Oracle, ask, parts_of, request
+from tests.cag.asking import Oracle, ask, library_of, request, whole_of
 from tests.cag.tiny_models import write_documents
 
 pytestmark = pytest.mark.anyio
@@ -40,10 +40,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Iter
     settings = CagSettings(
         names=("tiny",), knowledge=write_documents(folder / "docs", devices=DEVICES), max_tokens=48
     )
-    made = CagEngine(settings, data_dir=folder / "data")
+    library = library_of(settings, folder / "data", model_folder)
+    assert library is not None
+    made = CagEngine(settings, data_dir=folder / "data", library=library)
     made.load()
     yield made
     made.close()
+    library.close()
 
 
 async def test_it_answers_from_the_documents(engine: CagEngine) -> None:
@@ -59,7 +62,7 @@ async def test_its_answer_is_that_of_the_library_without_any_cache(
 ) -> None:
     oracle = Oracle(model_folder)
     question = "What was wrong with the kettle?"
-    prompts = parts_of(engine)[0].prompts
+    prompts = whole_of(engine).prompts
     ids = prompts.ids(Conversation("", (Turn("user", question),)))
     answer, reason = oracle.greedy(ids, 6)
     completion = await ask(engine, request(question, max_tokens=6))

@@ -280,7 +280,7 @@ async def test_what_is_not_text_is_refused_before_the_first_chunk(make_engine: M
 def test_too_much_knowledge_says_by_how_much(make_engine: MakeEngine, tmp_path: Path) -> None:
     folder = write_documents(tmp_path / "large", a="The lift stops on every second floor. " * 80)
     with pytest.raises(KnowledgeTooLarge) as raised:
-        make_engine(knowledge=folder)
+        make_engine(knowledge=folder, mode="whole")
     numbers = [int(n.replace(",", "")) for n in raised.value.message.split() if n[0].isdigit()]
     tokens, window, reserved, excess = numbers
     assert (window, reserved) == (512, 32)

@@ -14,7 +14,7 @@ from semcache.cag.engine import CagEngine
 from semcache.chat import ChatRequest
 from semcache.completion import Chunk, Completion
 from semcache.errors import EngineBusy, EngineError
-from tests.cag.asking import ask, parts_of, request, stream
+from tests.cag.asking import ask, request, stream, whole_of
 from tests.cag.conftest import MakeEngine
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +39,7 @@ def _pieces(chunks: list[Chunk]) -> list[Any]:
 
 
 def _prefix_bytes(engine: CagEngine) -> list[bytes]:
-    prefix = parts_of(engine)[0].prefix
+    prefix = whole_of(engine).prefix
     assert prefix is not None
     return [part.numpy().tobytes() for layer in prefix.layers for part in layer]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 _PROGRAM = """
 import sys
 import semcache.cag.settings, semcache.cag.options, semcache.cag.conversation
-import semcache.cag.knowledge, semcache.cag.wire, semcache.cag.scheduler
+import semcache.cag.wire, semcache.cag.scheduler
 heavy = sorted({"torch", "transformers", "tokenizers"} & set(sys.modules))
 print(",".join(heavy))
 """

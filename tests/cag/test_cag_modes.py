@@ -16,7 +16,7 @@ from semcache.cag.conversation import Conversation, Turn
 from semcache.cag.engine import CagEngine
 from semcache.cag.gate import NAME as GATE
 from semcache.cag.placing import PlacedGrounding
-from semcache.cag.reading import PrefixesReading
+from semcache.cag.reading import WholeReading
 from semcache.cag.retrieving import RetrievedReading
 from semcache.cag.settings import CagSettings
 from semcache.errors import ConfigError, Declined, KnowledgeTooLarge, RequestError
@@ -297,7 +297,7 @@ async def test_auto_is_whole_then_tree_and_blocks_only_behind_a_gate(
     assert ways == [*["tree "] * 4, "blocks sink", "blocks sink", "tree ", "tree ", "blocks sink"]
     modes.library.texts = {"one.txt": ROOMS["room01.txt"]}
     reading = modes()._ready().reading
-    assert isinstance(reading, PrefixesReading)
+    assert isinstance(reading, WholeReading)
     assert reading.way == ""
     modes.library.texts = ROOMS
     with pytest.raises(KnowledgeTooLarge):

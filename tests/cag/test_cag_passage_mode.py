@@ -1,23 +1,23 @@
-"""Documents in passages: a question is answered from the nearest, exactly as from it alone."""
+"""Documents that fit the window, as passages: read before anybody asks, found by the library."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from semcache.cag.settings import CagSettings
+from semcache.cag.engine import CagEngine
+from semcache.cag.grounding import Grounding
+from semcache.cag.placing import PlacedGrounding
+from semcache.cag.reading import WholeReading
+from semcache.cag.retrieving import RetrievedReading
 from semcache.embedding import SentenceEncoder
-from semcache.errors import EmbeddingError, KnowledgeTooLarge
-from semcache.interfaces import Encoded
-from tests.cag.asking import Oracle, ask, parts_of, request
-from tests.cag.conftest import KETTLE, MakeEngine
+from tests.cag.asking import Oracle, ask, request
+from tests.cag.conftest import MakeEngine
 
 pytestmark = pytest.mark.anyio
 
-GATE = "Anna keeps the key of the gate."
 SHORT = {"passage_tokens": 24}
 
 
@@ -28,121 +28,81 @@ def encoder() -> Iterator[SentenceEncoder]:
     encoder.close()
 
 
+def _blocks(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "data" / "blocks").glob("*.safetensors")}
+
+
 @pytest.mark.parametrize(
-    ("question", "passage"),
-    [("Who has the gate's key?", GATE), ("How long does the kettle take to boil?", KETTLE)],
+    ("question", "document"),
+    [
+        ("Who has the gate's key?", "b.txt"),
+        ("How long does the kettle take to boil?", "a.txt"),
+    ],
 )
-async def test_the_answer_is_that_of_a_prompt_with_the_nearest_passage_alone(
+async def test_the_answer_is_that_of_a_prompt_with_the_passages_that_were_found(
     make_engine: MakeEngine,
     tiny_llama: Path,
     encoder: SentenceEncoder,
     question: str,
-    passage: str,
+    document: str,
 ) -> None:
-    engine, oracle = make_engine(encoder, **SHORT), Oracle(tiny_llama)
-    system = {"role": "system", "content": f"{CagSettings().instruction}\n\n{passage}"}
-    prompt = oracle.chat_ids([system, {"role": "user", "content": question}])
-    answer, reason = oracle.greedy(prompt, 24)
+    engine, oracle = make_engine(encoder, spell_out=False, **SHORT), Oracle(tiny_llama)
+    state = engine._ready()
+    ground: Grounding = state.reading.ground(engine._conversation(request(question)))
+    prompt = state.scheduler.call(ground.prompt)
+    ground.close()
     completion = await ask(engine, request(question))
-    assert completion.text == oracle.text(answer)
-    assert completion.choices[0]["finish_reason"] == reason
+    assert completion.text == oracle.text(oracle.greedy(prompt, 24)[0])
+    assert [one["document"] for one in completion.wire["citations"]] == [document]
     usage = completion.wire["usage"]
     assert usage["prompt_tokens"] == len(prompt)
-    assert usage["prompt_tokens_details"]["cached_tokens"] > len(passage) // 2
+    assert usage["prompt_tokens_details"]["cached_tokens"] == ground.length  # nothing was read now
 
 
 def test_one_prefix_where_there_is_no_encoder_or_no_need(
     make_engine: MakeEngine, encoder: SentenceEncoder
 ) -> None:
-    for engine in (
+    engines: list[CagEngine] = [
         make_engine(None, **SHORT),
         make_engine(encoder, passages=False, **SHORT),
         make_engine(encoder, passage_tokens=5000),
-    ):
-        assert len(parts_of(engine)) == 1
-    engine = make_engine(encoder, **SHORT)
-    assert len(parts_of(engine)) == 2
-
-
-def test_the_key_tells_the_ways_of_reading_apart(
-    make_engine: MakeEngine, encoder: SentenceEncoder
-) -> None:
-    asked = request("Who?")
-    engines = [
-        make_engine(None),
-        make_engine(encoder),
-        make_engine(encoder, **SHORT),
-        make_engine(encoder, spell_out=False),
-        make_engine(encoder, end_loops=False),
     ]
-    assert len({engine.source(asked).model for engine in engines}) == len(engines)
+    assert all(isinstance(one._ready().reading, WholeReading) for one in engines)
+    apart = make_engine(encoder, **SHORT)
+    assert isinstance(apart._ready().reading, RetrievedReading)
+    others = [make_engine(None, spell_out=False), make_engine(None, end_loops=False)]
+    asked = request("Who?")
+    models = {engine.source(asked).model for engine in [engines[0], apart, *others]}
+    assert len(models) == 4
 
 
-def test_only_the_passages_that_changed_are_read_again(
+async def test_only_the_passages_that_changed_are_read_again(
     make_engine: MakeEngine, encoder: SentenceEncoder, knowledge: Path, tmp_path: Path
 ) -> None:
-    engine = make_engine(encoder, prefixes_kept=1, **SHORT)
-    prefixes = tmp_path / "data" / "prefixes"
-    before = {path.name for path in prefixes.iterdir()}
-    assert len(before) == 2
+    engine = make_engine(encoder, **SHORT)
+    engine.close()
+    before = _blocks(tmp_path)
+    assert len(before) == 3  # the head, and two passages after it
     (knowledge / "b.txt").write_text("Anna lost the key of the gate on Friday.")
-    assert engine.reload_knowledge()
-    after = {path.name for path in prefixes.iterdir()}
-    assert len(after - before) == 1
-    lines: list[str] = []
-    again = make_engine(encoder, prefixes_kept=1, **SHORT)
-    again.close()
-    again.load(lines.append)
-    assert any("from the saved prefix" in line for line in lines)
-    assert not any("read" in line for line in lines)
-
-
-def test_all_of_the_knowledge_must_still_fit(
-    make_engine: MakeEngine, encoder: SentenceEncoder, knowledge: Path
-) -> None:
-    (knowledge / "c.txt").write_text("word " * 4000)
-    with pytest.raises(KnowledgeTooLarge, match="too many"):
-        make_engine(encoder, **SHORT)
-
-
-class Failing:
-    """An encoder that breaks after the knowledge has been read."""
-
-    dim, window, fingerprint = 2, 256, "failing"
-
-    def __init__(self) -> None:
-        self.broken = False
-
-    def encode(self, texts: Sequence[str]) -> list[Encoded]:
-        if self.broken:
-            raise EmbeddingError("The encoder failed.")
-        return [Encoded(None, 300, True, 0.0) for _ in texts]
-
-    def close(self) -> None:
-        return None
-
-
-async def test_a_broken_encoder_is_no_outage_and_not_silent(
-    make_engine: MakeEngine, caplog: pytest.LogCaptureFixture
-) -> None:
-    embedder = Failing()
-    engine = make_engine(embedder, **SHORT)
-    embedder.broken = True
-    completion = await ask(engine, request("Who has the key?"))
-    assert completion.wire["usage"]["prompt_tokens"] > 40
-    assert any("compared with the passages" in record.message for record in caplog.records)
+    engine = make_engine(encoder, **SHORT)
+    engine.close()
+    assert len(_blocks(tmp_path) - before) == 1
+    again = make_engine(encoder, **SHORT)
+    ground = again._ready().reading.ground(again._conversation(request("Who lost the key?")))
+    assert isinstance(ground, PlacedGrounding)
+    prompted = again._ready().scheduler.call(lambda: (ground.prompt(), ground.unread()))
+    ground.close()
+    assert prompted[1] == 0
 
 
 async def test_a_follow_up_leans_on_what_was_asked_before(
     make_engine: MakeEngine, encoder: SentenceEncoder
 ) -> None:
     engine = make_engine(encoder, **SHORT)
-    kettle = await ask(engine, request("How long does the kettle take?", max_tokens=1))
-    asked = request("And why?", max_tokens=1)
-    earlier = (
+    earlier = [
         {"role": "user", "content": "How long does the kettle in room seven take to boil?"},
         {"role": "assistant", "content": "Four minutes."},
-    )
-    followed = await ask(engine, replace(asked, messages=(*earlier, *asked.messages)))
-    of = [one.wire["usage"]["prompt_tokens_details"]["cached_tokens"] for one in (kettle, followed)]
-    assert of[0] == of[1]
+    ]
+    asked = request(messages=[*earlier, {"role": "user", "content": "And why?"}], max_tokens=1)
+    followed = await ask(engine, asked)
+    assert followed.wire["citations"][0]["document"] == "a.txt"

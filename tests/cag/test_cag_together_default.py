@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from semcache.cag.conversion import converted, packaged_gguf
 from semcache.cag.engine import CagEngine
-from semcache.cag.settings import CagSettings
+from semcache.cag.settings import CagSettings, default_cache_dir
 from semcache.chat import ChatRequest
 from semcache.completion import Completion
-from tests.cag.asking import ask, request
+from tests.cag.asking import ask, library_of, request
 from tests.cag.tiny_models import write_documents
 
 pytestmark = pytest.mark.anyio
@@ -56,10 +57,14 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CagEngine]:
     settings = CagSettings(
         names=("tiny",), knowledge=write_documents(folder / "docs", **texts), max_active=16
     )
-    made = CagEngine(settings, data_dir=folder / "data")
+    model = converted(packaged_gguf(), default_cache_dir(), print)
+    library = library_of(settings, folder / "data", model)
+    assert library is not None
+    made = CagEngine(settings, data_dir=folder / "data", library=library)
     made.load()
     yield made
     made.close()
+    library.close()
 
 
 def _said(completions: Sequence[Completion]) -> list[tuple[str, str, int]]:
