@@ -306,13 +306,13 @@ async def test_before_load_and_after_close_it_says_so(
 @pytest.mark.parametrize("model", ["no/such-model-here", "/nowhere/at/all"])
 def test_a_model_that_is_not_here_is_named(make_engine: MakeEngine, model: str) -> None:
     with pytest.raises(ConfigError, match=f"No model '{model}' on this machine"):
-        make_engine(model=model)
+        make_engine(model=model, knowledge=None)
 
 
 def test_a_folder_that_is_no_model_is_named(make_engine: MakeEngine, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match="Cannot load the model in"):
-        make_engine(model=str(tmp_path / "empty"))
+        make_engine(model=str(tmp_path / "empty"), knowledge=None)
 
 
 @pytest.mark.parametrize("device", ["cuda:77", "nonsense"])
