@@ -13,7 +13,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
@@ -23,7 +22,6 @@ from semcache.batches import Batches
 from semcache.chat import ChatRequest
 from semcache.checking import Checks
 from semcache.completion import Completion
-from semcache.confirming import grounds_now
 from semcache.decisions import Decisions
 from semcache.directives import NONE, ONLY_IF_CACHED, Directives
 from semcache.feedback import FeedbackDesk
@@ -38,13 +36,14 @@ from semcache.interfaces import (
     Supervisor,
     Verifier,
 )
+from semcache.joining import Joining
 from semcache.journal import Journal
 from semcache.keys import Extract, whole
 from semcache.layers import BATCH, Layers
 from semcache.leading import Leading
 from semcache.memory import Memory
 from semcache.planning import plan_of
-from semcache.policy import Keep, Keeping, PolicySettings, Skip
+from semcache.policy import Keeping, PolicySettings
 from semcache.promotion import Promotion
 from semcache.recording import Recording
 from semcache.refreshing import Refreshing
@@ -119,16 +118,16 @@ class SemCache:
         self._sharing = Sharing(self.layers, promotion)
         self._lookups = Batches(threads, self._sharing.look_up, BATCH, "semcache")
         self._writers = Workers(_WRITERS, "semcache-put")
-        storing = Storing(self.layers, self._writers, self.decisions, self._sharing)
-        self.storing = storing
-        self.refreshing = Refreshing(self.layers, storing)
+        self.storing = Storing(self.layers, self._writers, self.decisions, self._sharing)
+        self.refreshing = Refreshing(self.layers, self.storing)
         self._leading = Leading(
             self.layers,
             self._lookups,
-            storing,
+            self.storing,
             self.refreshing,
             self.checks,
             self.recording,
+            Joining(self.layers, self._writers, self.recording, supervisor is not None),
         )
         self._clock = clock
         self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, _Flights] = WeakKeyDictionary()
@@ -243,17 +242,7 @@ class SemCache:
 
     async def put(self, request: ChatRequest, completion: Completion) -> Keeping:
         """Store an answer from elsewhere, durable when this returns. Raises StoreError."""
-        plan = self.plan(request, ONLY_IF_CACHED)
-        if plan.admission.reason in freshness.FORBIDDEN:
-            return Skip(plan.admission.reason)
-        kept = policy.keep(completion, self._clock(), self._settings, request=request)
-        if not isinstance(kept, Skip):
-            kept = await self._writers.run(partial(self._put, plan, completion, kept))
-        return kept
-
-    def _put(self, plan: Plan, completion: Completion, kept: Keep) -> Keeping:
-        """It is taken to hold for the passages that its question would be given now."""
-        return self.layers.save(plan, replace(completion, grounds=grounds_now(plan)), kept)
+        return await self.storing.put(self.plan(request, ONLY_IF_CACHED), completion)
 
     async def remove(self, keys: Sequence[str]) -> int:
         """Delete entries by exact key; returns how many there were."""
@@ -296,14 +285,10 @@ class SemCache:
         self._callers.release(self._threads)
         self._lookups.close()
         self._writers.close()
-        if self.supervisor is not None:
-            self.supervisor.close()
-        if self._library is not None:
-            self._library.close()
-        self.layers.store.close()
-        self.layers.journal.close()
-        if self.layers.embedder is not None:
-            self.layers.embedder.close()
+        layers = self.layers
+        for leaf in (self.supervisor, self._library, layers.store, layers.journal, layers.embedder):
+            if leaf is not None:
+                leaf.close()
         self._sharing.close()
         for close in self._closing:
             close()

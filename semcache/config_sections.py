@@ -69,6 +69,7 @@ class PolicySection:
     stale_while_revalidate_s: float = 0.0
     replay: Literal["instant", "recorded"] | float = "instant"
     variants: int = 0
+    join_similar: bool = True
 
     def check(self) -> None:
         """Raises ConfigError."""

@@ -90,13 +90,19 @@ def _outage_headers(entry: Entry, status: int, key: bytes, now: float) -> Header
 
 def _miss_headers(reply: Reply, miss: Miss, key: bytes) -> Headers:
     detail = miss.reason if miss.nearest is None else f"{miss.reason};near={miss.nearest:.4f}"
-    collapsed = "; collapsed" if reply.collapsed else ""
+    joined = reply.decided.joined
+    if joined is not None:
+        detail = f"{miss.reason};joined={joined[0]:.4f}"
+    is_shared = reply.collapsed or joined is not None
+    collapsed = "; collapsed" if is_shared else ""
     stored = _stored(reply)
     cache_status = (
         f'semcache; fwd=miss{collapsed}{stored}; key="{key.decode()}"; detail={quoted(detail)}'
     )
-    status = b"COALESCED" if reply.collapsed else b"MISS"
+    status = b"COALESCED" if is_shared else b"MISS"
     headers = [(b"cache-status", cache_status.encode()), (b"x-semcache-status", status)]
+    if joined is not None:
+        headers.append((b"x-semcache-similarity", b"%.4f" % joined[0]))
     if reply.plan.answerer is not None:
         headers.append((b"x-semcache-answerer", reply.plan.answerer.name.encode("latin-1")))
     return headers

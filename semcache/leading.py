@@ -19,6 +19,7 @@ from semcache.completion import replay
 from semcache.errors import AnswerError
 from semcache.flight import Flight, Flights
 from semcache.interfaces import Answerer, Bypass, Hit, Miss
+from semcache.joining import Joining
 from semcache.layers import Layers
 from semcache.pacing import Recorder
 from semcache.recording import Recording
@@ -42,6 +43,7 @@ class Leading:
     refreshing: Refreshing
     checks: Checks | None
     recording: Recording
+    joining: Joining
 
     def begin(
         self, plan: Plan, flights: _Flights, flight: Flight[Decided], known: Decided | None
@@ -87,22 +89,27 @@ class Leading:
         self, plan: Plan, flights: _Flights, decided: Decided, flight: Flight[Decided]
     ) -> None:
         try:
-            started = perf_counter()
-            try:
-                pace_ms = await self._asked(plan, flight)
-            except AnswerError as error:
-                self.layers.tally.add(f"answer failed: {error.status}")
-                if not self._stands_in(plan, decided, flight, error):
-                    raise
-                flight.finish()
-                return
-            flight.finish()
-            took_s = perf_counter() - started
-            await self.storing.keep(plan, decided, flight.chunks, took_s, pace_ms)
-            if self.checks is not None:
-                self.checks.missed(plan, decided, flight.chunks)
+            if not await self.joining.joined(plan, decided, flight):
+                with self.joining.open(plan, decided, flight):
+                    await self._made(plan, decided, flight)
         finally:
             flights.land(plan.key.exact, flight)
+
+    async def _made(self, plan: Plan, decided: Decided, flight: Flight[Decided]) -> None:
+        started = perf_counter()
+        try:
+            pace_ms = await self._asked(plan, flight)
+        except AnswerError as error:
+            self.layers.tally.add(f"answer failed: {error.status}")
+            if not self._stands_in(plan, decided, flight, error):
+                raise
+            flight.finish()
+            return
+        flight.finish()
+        took_s = perf_counter() - started
+        await self.storing.keep(plan, decided, flight.chunks, took_s, pace_ms)
+        if self.checks is not None:
+            self.checks.missed(plan, decided, flight.chunks)
 
     async def _asked(self, plan: Plan, flight: Flight[Decided]) -> list[int]:
         """Have the answer made; says how it came in time, where that is to be kept."""

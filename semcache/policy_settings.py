@@ -46,6 +46,7 @@ class PolicySettings:
     `retries`). `stale_if_error_s`: how stale an answer may be where no other can be made;
     `stale_while_revalidate_s`: how stale while another is being made.
     `variants`: so many answers are kept to a request that is hotter, and one of them served.
+    `join_similar`: a near-duplicate in flight is joined where a verifier allows it.
     `replay`: how fast stored answers are streamed.
     `usage`: what a stored answer says of its tokens. `prices`: what they would have cost.
     `ttls`: of these rules the first that holds has its word in place of `ttl_s`.
@@ -73,6 +74,7 @@ class PolicySettings:
     stale_while_revalidate_s: float = 0.0
     replay: Pace = "instant"
     variants: int = 0
+    join_similar: bool = True
 
     def rule(self, model: str, route: str) -> TtlRule | None:
         """The first of `ttls` that holds, or None."""

@@ -86,6 +86,16 @@ class Recording:
         if plan.trace is not None:
             plan.trace.note(outcome="coalesced", reason="in flight", **_whose(plan))
 
+    def joined(self, plan: Plan, similarity: float) -> None:
+        """A miss shares the answer to a near-duplicate in flight."""
+        self.tally.add("joined")
+        took_s, now = perf_counter() - plan.started, self._clock()
+        self.timeline.move(now, "miss", "coalesced")
+        members = self._members(now, took_s, plan, "coalesced", "similar in flight", similarity)
+        self.recent.add([members])
+        if plan.trace is not None:
+            plan.trace.note(outcome="coalesced", reason="similar in flight")
+
     def stood_in(self, plan: Plan, entry: Entry) -> None:
         """A miss got a stale answer, as the answerer failed."""
         self.tally.add("stale-if-error")

@@ -57,7 +57,8 @@ class Decided:
     """What became of one request.
 
     `kept` is filled in when its answer has been judged, `outage` where a stale answer stands in for
-    an error: that answer, and the error's status. `saved`: what a hit has saved.
+    an error: that answer, and the error's status. `saved`: what a hit has saved. `joined`: the
+    answer is that to a near-duplicate in flight: how near it is, and the id it has here.
     """
 
     decision: Decision
@@ -66,6 +67,7 @@ class Decided:
     kept: Keeping | None = None
     outage: tuple[Entry, int] | None = None
     saved: Saved | None = None
+    joined: tuple[float, str] | None = None
 
 
 @dataclass(slots=True)

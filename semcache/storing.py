@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from semcache import policy
+from semcache import freshness, policy
 from semcache.completion import Chunk, Completion, collect
+from semcache.confirming import grounds_now
 from semcache.decisions import Decisions
 from semcache.layers import Layers
 from semcache.policy import Keep, Keeping, Skip
@@ -57,6 +58,22 @@ class Storing:
             self.decisions.stored(plan.request.tenant, id_, key)
         self.layers.tally.add(f"skipped: {kept.reason}" if isinstance(kept, Skip) else "stored")
         return kept
+
+    async def put(self, plan: Plan, completion: Completion) -> Keeping:
+        """Store an answer from elsewhere, durable when this returns. Raises StoreError.
+
+        It is taken to hold for the passages that its question would be given now.
+        """
+        if plan.admission.reason in freshness.FORBIDDEN:
+            return Skip(plan.admission.reason)
+        now, settings = self.layers.clock(), self.layers.settings
+        kept = policy.keep(completion, now, settings, request=plan.request)
+        if isinstance(kept, Skip):
+            return kept
+        return await self.writers.run(partial(self._put, plan, completion, kept))
+
+    def _put(self, plan: Plan, completion: Completion, kept: Keep) -> Keeping:
+        return self.layers.save(plan, replace(completion, grounds=grounds_now(plan)), kept)
 
     def _save(
         self,

@@ -85,6 +85,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"answer_learning", "checking", "administering", "storing", "refreshing"})
     | frozenset({"sharing"}),
+    frozenset({"joining"}),
     frozenset({"leading"}),
     frozenset({"cache"}),
     frozenset({"embedding_answers"}),

@@ -127,7 +127,8 @@ def test_what_is_over_is_made_again_and_a_seed_or_no_heat_has_one_answer(tmp_pat
                 assert (await said(cache, text=weather))[0] == f"answer {number}"
             assert isinstance((await said(cache, text=weather))[1], Hit)
             before = len(world.answerer.calls)
-            for options in ({"seed": 7}, {"temperature": 0}):
+            cooler: tuple[dict[str, Any], ...] = ({"seed": 7}, {"temperature": 0})
+            for options in cooler:
                 assert isinstance((await said(cache, **options))[1], Miss)
                 assert isinstance((await said(cache, **options))[1], Hit)
             assert len(world.answerer.calls) == before + 2
