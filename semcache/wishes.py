@@ -25,6 +25,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+import orjson
+
 from semcache.directives import NONE, Directives, parse_cache_control
 
 Changes: TypeAlias = dict[str, Any]
@@ -32,6 +34,7 @@ Changes: TypeAlias = dict[str, Any]
 MAX_NAMESPACE = 128
 MAX_VARIANTS = 20
 _MAX_SECONDS = 2**31
+_MAX_CONFIG = 4096
 _DURATION = re.compile(r"(\d{1,12})(ms|s|m|h|d)?")
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
 _YES, _NO = frozenset({"true", "1", "on", "yes"}), frozenset({"false", "0", "off", "no"})
@@ -93,7 +96,26 @@ OWN: Mapping[str, Callable[[str], Changes]] = {
     "x-semcache-replay": _replay,
     "x-semcache-variants": _variants,
 }
+
+
+def _portkey(value: str) -> Changes:
+    """The `cache` of a configuration in the header itself; the name of one says nothing."""
+    if not value.startswith("{") or len(value) > _MAX_CONFIG:
+        return {}
+    try:
+        cache = orjson.loads(value).get("cache")
+    except orjson.JSONDecodeError:
+        return {}
+    if not isinstance(cache, dict):
+        return {}
+    changes = dict(_tier(mode) if isinstance(mode := cache.get("mode"), str) else {})
+    if (age := _seconds(cache.get("max_age"))) is not None:
+        changes["ttl_s"] = age
+    return changes
+
+
 PEERS: Mapping[str, Callable[[str], Changes]] = {
+    "x-portkey-config": _portkey,
     "x-portkey-cache-force-refresh": _where(_YES, _SKIP_READ),
     "x-portkey-cache-namespace": _namespace,
     "cf-aig-skip-cache": _where(_YES, _OFF),
@@ -118,7 +140,8 @@ PEERS: Mapping[str, Callable[[str], Changes]] = {
     "x-higress-skip-ai-cache": _where(_YES, _OFF),
 }
 _IN_LOWER_CASE = frozenset(PEERS) - {
-    "x-portkey-cache-namespace", "cf-aig-cache-key", "x-bf-cache-key", "helicone-cache-seed",
+    "x-portkey-config", "x-portkey-cache-namespace", "cf-aig-cache-key", "x-bf-cache-key",
+    "helicone-cache-seed",
 }  # fmt: skip
 HEADERS = frozenset({"cache-control", *OWN, *PEERS})
 """All that `of_headers` reads, in lower case."""
@@ -141,17 +164,21 @@ def of_headers(headers: Iterable[tuple[str, str]]) -> Directives:
 
 
 def taken_from_body(body: object) -> tuple[object, Directives]:
-    """A request's body without LiteLLM's `cache` and TensorZero's options, and what they ask.
+    """A request's body without what it asks of the cache, and that.
 
-    A body without them is returned as it is.
+    LiteLLM's `cache`, TensorZero's options, the vLLM production stack's `skip_cache`. A body
+    without them is returned as it is.
     """
     if not isinstance(body, dict):
         return body, NONE
     litellm, tensorzero = body.get("cache"), body.get(_TENSORZERO)
-    if not (isinstance(litellm, dict) or isinstance(tensorzero, dict)):
+    skip = body.get("skip_cache")
+    if not (isinstance(litellm, dict) or isinstance(tensorzero, dict) or isinstance(skip, bool)):
         return body, NONE
     changes: Changes = {}
     rest = dict(body)
+    if isinstance(skip, bool):
+        changes.update(_OFF if rest.pop("skip_cache") else {})
     if isinstance(tensorzero, dict):
         changes.update(_of_tensorzero(rest.pop(_TENSORZERO)))
     if isinstance(litellm, dict):

@@ -25,6 +25,11 @@ OFF = Directives(no_cache=True, no_store=True)
         ("x-semcache-replay", "25.5", Directives(replay=25.5)),
         ("x-semcache-variants", "3", Directives(variants=3)),
         ("helicone-cache-bucket-max-size", "500", Directives(variants=20)),
+        (
+            "x-portkey-config",
+            '{"cache": {"mode": "simple", "max_age": 60}}',
+            Directives(ttl_s=60, exact_only=True),
+        ),
         ("x-portkey-cache-force-refresh", "true", Directives(no_cache=True)),
         ("x-portkey-cache-force-refresh", "false", NONE),
         ("x-portkey-cache-namespace", "v2", Directives(namespace="v2")),
@@ -74,6 +79,10 @@ def test_a_header_is_understood(name: str, value: str, wished: Directives) -> No
         ("x-semcache-tier", "everything"),
         ("x-semcache-replay", "slowly"),
         ("x-semcache-variants", "-1"),
+        ("x-portkey-config", "pc-semantic-1"),
+        ("x-portkey-config", '{"cache": {"max_age": "long"}}'),
+        ("x-portkey-config", '{"cache": 1}'),
+        ("x-portkey-config", "{"),
         ("x-semcache-variants", "1000"),
         ("x-semcache-replay", "-3"),
         ("x-semcache-replay", "inf"),
@@ -153,3 +162,10 @@ def test_of_two_the_first_wins() -> None:
     assert joined(one, other) == Directives(ttl_s=5, no_cache=True, namespace="n")
     assert joined(NONE, other) == other
     assert joined(one, NONE) == one
+
+
+def test_the_body_speaks_the_production_stack() -> None:
+    assert taken_from_body({"model": "m", "skip_cache": True}) == ({"model": "m"}, OFF)
+    assert taken_from_body({"model": "m", "skip_cache": False}) == ({"model": "m"}, NONE)
+    body = {"model": "m", "skip_cache": "yes"}
+    assert taken_from_body(body) == (body, NONE)
