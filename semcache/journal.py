@@ -84,6 +84,14 @@ class Journal:
                 self._read(db)
         return self._wrong.get(asked, ())
 
+    def refutations(self) -> dict[str, tuple[str, ...]]:
+        """By entry key, the questions for which its answer was called wrong. Raises StoreError."""
+        found: dict[str, list[str]] = {}
+        with self._file.use() as db:
+            for asked, key in db.execute(_PAIRS + " GROUP BY asked, entry_key ORDER BY min(id)"):
+                found.setdefault(key, []).append(asked)
+        return {key: tuple(questions) for key, questions in found.items()}
+
     def remarks(self) -> list[Remark]:
         """All that is known, oldest first. Raises StoreError."""
         with self._file.use() as db:

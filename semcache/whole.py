@@ -22,12 +22,16 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """An entry with its vector, sketch and aliases, as far as they are there."""
+    """An entry with its vector, sketch and aliases, as far as they are there.
+
+    `refuted`: questions for which its answer was called wrong; they lie in the journal, not here.
+    """
 
     entry: Entry
     vector: Vector | None = None
     sketch: Sketch | None = None
     aliases: tuple[Alias, ...] = ()
+    refuted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from semcache.assembly import make_private, open_store, read_secret
 from semcache.commands.whose import add_tenant, members_of, tenant_in
 from semcache.config import Config
 from semcache.errors import ConfigError
+from semcache.journal import Journal
 from semcache.transfer.export_file import ExportFile
 from semcache.transfer.exporting import exported
 from semcache.transfer.header import Header, installation_of
@@ -44,25 +45,26 @@ def run(args: argparse.Namespace, config: Config) -> int:
     tenant, space = tenant_in(args, config, secret), args.namespace
     members = None if space is None else members_of(space, secret)
     wanted = Wanted(tenant, args.model, _time(args.since), space, members)
-    store = open_store(config)
+    store, journal = open_store(config), Journal(config.gptcache.data_dir / "feedback.db")
     try:
         archive: Archive = store.archive
         header = Header(
             installation_of(secret), archive.encoder(), args.vectors, wanted, archive.count(wanted)
         )
         if args.file == "-":
-            return _to_stdout(archive, header)
-        return _to_file(archive, header, Path(args.file), args.overwrite)
+            return _to_stdout(archive, journal, header)
+        return _to_file(archive, journal, header, Path(args.file), args.overwrite)
     finally:
+        journal.close()
         store.close()
 
 
-def _to_stdout(archive: Archive, header: Header) -> int:
+def _to_stdout(archive: Archive, journal: Journal, header: Header) -> int:
     out = sys.stdout.buffer
     try:
         out.write(header.line())
         with _bar(header.entries, 0) as bar:
-            for count, lines in exported(archive, header):
+            for count, lines in exported(archive, journal, header):
                 out.write(lines)
                 bar.update(count)
         out.flush()
@@ -72,14 +74,16 @@ def _to_stdout(archive: Archive, header: Header) -> int:
     return 0
 
 
-def _to_file(archive: Archive, header: Header, path: Path, overwrite: bool) -> int:
+def _to_file(
+    archive: Archive, journal: Journal, header: Header, path: Path, overwrite: bool
+) -> int:
     with ExportFile(path, header, overwrite=overwrite) as file:
         total = file.resumed + archive.count(header.wanted, file.last)
         if file.resumed:
             sys.stderr.write(f"{path} holds {file.resumed:,} entries already: going on\n")
         done = file.resumed
         with _bar(total, done) as bar:
-            for count, lines in exported(archive, header, file.last):
+            for count, lines in exported(archive, journal, header, file.last):
                 file.write(lines)
                 bar.update(count)
                 done += count

@@ -18,6 +18,7 @@ from semcache.config import Config
 from semcache.directives import ONLY_IF_CACHED
 from semcache.errors import ConfigError, RequestError
 from semcache.interfaces import Embedder
+from semcache.journal import Journal
 from semcache.store import LocalStore
 from semcache.transfer.bulk import Bulk, Report
 from semcache.transfer.foreign import Adopting
@@ -84,15 +85,18 @@ def _of_export(args: argparse.Namespace, config: Config) -> Report:
     sketches = config.trust.verifier or config.trust.max_wrong_rate is not None
     embedder = open_embedder(config, _say, sketches=sketches)
     store = open_store(config, embedder, sketches=sketches)
+    journal = Journal(config.gptcache.data_dir / "feedback.db")
     try:
         bulk = _bulk(args, config, store, embedder)
-        work = Importing(bulk, Placing(tenant, args.tenant), installation_of(secret))
+        placing = Placing(tenant, args.tenant)
+        work = Importing(bulk, placing, installation_of(secret), journal)
         with opened(args.file) as (file, size), _bar(size) as bar:
             for number, line in lines_of(file, bulk.refuse):
                 work.add(number, line)
                 bar.update(file.tell() - bar.n if size is not None else len(line))
             return work.finish()
     finally:
+        journal.close()
         store.close()
         if embedder is not None:
             embedder.close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from semcache.journal import Journal
 from semcache.transfer.header import Header
 from semcache.transfer.lines import line_of
 from semcache.whole import Archive
@@ -11,10 +13,17 @@ from semcache.whole import Archive
 BATCH = 256
 
 
-def exported(archive: Archive, header: Header, after: int = 0) -> Iterator[tuple[int, bytes]]:
+def exported(
+    archive: Archive, journal: Journal, header: Header, after: int = 0
+) -> Iterator[tuple[int, bytes]]:
     """(how many, their lines) batch by batch, by ascending id, beyond `after`.
 
     What is stored meanwhile comes at the end. Raises StoreError.
     """
+    refuted = journal.refutations()
     for wholes in archive.read(header.wanted, after, vectors=header.vectors, batch=BATCH):
-        yield len(wholes), b"".join(line_of(one, vectors=header.vectors) for one in wholes)
+        lines = []
+        for whole in wholes:
+            wrong = refuted.get(whole.entry.key, ())
+            lines.append(line_of(replace(whole, refuted=wrong), vectors=header.vectors))
+        yield len(lines), b"".join(lines)

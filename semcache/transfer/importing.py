@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,11 +12,14 @@ from semcache import policy
 from semcache.chat import text_request
 from semcache.errors import RequestError
 from semcache.interfaces import Entry
+from semcache.journal import Journal, Remark
 from semcache.policy import Skip
 from semcache.transfer.bulk import Bulk, Report
 from semcache.transfer.header import Header, header_of
-from semcache.transfer.lines import holds_vectors, whole_of
-from semcache.transfer.placing import Placing
+from semcache.transfer.lines import whole_of
+from semcache.transfer.placing import Placing, is_gptcaches
+
+_SESSIONS = "gptcache-sessions"  # they name entries by ids that are others here
 
 
 @dataclass(slots=True)
@@ -25,6 +29,7 @@ class Importing:
     bulk: Bulk
     placing: Placing
     installation: str
+    journal: Journal
     header: Header | None = None
 
     def add(self, number: int, line: bytes) -> None:
@@ -38,12 +43,16 @@ class Importing:
                 return
             self.bulk.report.read += 1
             whole = whole_of(said)
+            if whole.entry.scope.source.answerer == _SESSIONS:
+                self.bulk.report.notes["session records of GPTCache's"] += 1
+                return
             entry = self._kept(self.placing.placed(whole.entry))
         except RequestError as error:
             if self.header is None:
                 raise
             self.bulk.refuse(number, error.message)
         else:
+            self._refute(entry, whole.refuted)
             self.bulk.add(number, replace(whole, entry=entry))
 
     def finish(self) -> Report:
@@ -54,15 +63,23 @@ class Importing:
         report.by_meaning = self.placing.by_meaning
         return report
 
+    def _refute(self, entry: Entry, questions: Sequence[str]) -> None:
+        """What was called wrong stays wrong here; noted before the answer can be served."""
+        for asked in questions:
+            if entry.key not in self.journal.refuted(asked):
+                scope, at = entry.scope, entry.created_at
+                self.journal.add(
+                    Remark(at, scope.tenant, 0, entry.key, "wrong", asked, entry.question)
+                )
+
     def _begin(self, said: Any) -> None:
         self.header = header_of(said)
         self.placing.same = self.header.installation == self.installation
 
     def _kept(self, entry: Entry) -> Entry:
         """With the time that policy gives it, if that ends sooner than its own."""
-        wire = entry.completion.wire
-        if "gptcache" in wire or holds_vectors(wire):  # which policy does not judge
-            return entry
+        if is_gptcaches(entry):  # its answers may be images, and it says itself
+            return entry  # how long they live
         asked = text_request(entry.question or "", tenant="", model=entry.scope.model)
         now = entry.created_at
         kept = policy.keep(entry.completion, now, self.bulk.settings, request=asked)

@@ -3,7 +3,9 @@
     {"id", "key", "scope": {"tenant", "model", "answerer", "source_model", "knowledge", "context",
      "params"}, "question", "completion", "created_at", "expires_at", "used_at", "hits", "cost_s",
      "embedder", "state", "sources", "variant", "writer", "stale_s", "detail",
-     "aliases": [{"question", …}], "vector", "sketch"}
+     "aliases": [{"question", …}], "refuted", "vector", "sketch"}
+
+`refuted` are the questions for which somebody called this answer wrong.
 
 Vectors are float32, little-endian, in base64, and so are sketches in their own form; both are there
 on demand only. What is read is checked field by field: nothing of it is trusted.
@@ -20,6 +22,7 @@ import numpy as np
 import orjson
 
 from semcache.completion import Completion, replay
+from semcache.embedding_items import is_embeddings
 from semcache.errors import RequestError
 from semcache.interfaces import Entry, State, Vector
 from semcache.keys import Scope, Source
@@ -62,6 +65,7 @@ def line_of(whole: Whole, *, vectors: bool = False) -> bytes:
         "stale_s": entry.stale_s,
         "detail": entry.detail,
         "aliases": [_alias(alias, vectors) for alias in whole.aliases],
+        "refuted": whole.refuted,
     }
     if vectors:
         said |= _vectors(whole.vector, whole.sketch)
@@ -100,6 +104,8 @@ def whole_of(said: Mapping[str, Any]) -> Whole:
     state = said.get("state", "")
     _require(state in get_args(State) and state != "refuted", "'state' is not known")
     _require(said.get("created_at") is not None, "'created_at' is missing")
+    variant = _count(said.get("variant", 0), "variant")
+    _require(variant < 256, "'variant' is none")
     vector, sketch = _vector(said.get("vector")), _sketch(said.get("sketch"))
     entry = Entry(
         key=key,
@@ -110,8 +116,8 @@ def whole_of(said: Mapping[str, Any]) -> Whole:
         embedder=text("embedder"),
         hits=_count(said.get("hits", 0), "hits"),
         state=state,
-        sources=_sources(said.get("sources", [])),
-        variant=_count(said.get("variant", 0), "variant"),
+        sources=_texts(said, "sources"),
+        variant=variant,
         writer=text("writer"),
         stale_s=number("stale_s"),
         detail=detail,
@@ -119,7 +125,8 @@ def whole_of(said: Mapping[str, Any]) -> Whole:
         used_at=number("used_at") or 0.0,
         cost_s=number("cost_s") or 0.0,
     )
-    return Whole(entry, vector, sketch if vector is not None else None, _aliases(said))
+    sketch = sketch if vector is not None else None
+    return Whole(entry, vector, sketch, _aliases(said), _texts(said, "refuted"))
 
 
 def _require(holds: bool, reason: str) -> None:
@@ -155,21 +162,22 @@ def _scope(said: Any) -> Scope:
     return Scope(tenant, model, Source(answerer, source_model, knowledge), context, params)
 
 
-def _sources(said: Any) -> tuple[str, ...]:
-    fine = isinstance(said, list) and all(isinstance(one, str) for one in said)
-    _require(fine, "'sources' is no list of texts")
-    return tuple(said)
+def _texts(said: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    texts = said.get(name, [])
+    fine = isinstance(texts, list) and all(isinstance(one, str) for one in texts)
+    _require(fine, f"'{name}' is no list of texts")
+    return tuple(texts)
 
 
 def checked_completion(said: Any) -> Mapping[str, Any]:
     """An answer that can be given to somebody: it is replayed once. Raises RequestError."""
     _require(isinstance(said, dict), "'completion' is no object")
     wire: Mapping[str, Any] = said
-    if holds_vectors(wire):
-        return wire
     completion = Completion(wire)
     if completion.is_response:
         _require(is_response(wire), "'completion' is no response")
+    elif completion.is_embeddings:
+        _require(is_embeddings(wire), "'completion' holds no vectors")
     else:
         choices = wire.get("choices")
         fine = isinstance(choices, list) and all(isinstance(one, dict) for one in choices)
@@ -182,16 +190,6 @@ def checked_completion(said: Any) -> Mapping[str, Any]:
     except (TypeError, AttributeError, KeyError, ValueError):
         raise RequestError("'completion' is none that a server sends.") from None
     return wire
-
-
-def holds_vectors(wire: Mapping[str, Any]) -> bool:
-    """Whether this is the answer to a request for embeddings."""
-    data = wire.get("data")
-    if wire.get("object") != "list" or not isinstance(data, list) or not data:
-        return False
-    return all(
-        isinstance(one, dict) and isinstance(one.get("embedding"), str | list) for one in data
-    )
 
 
 def _aliases(said: Mapping[str, Any]) -> tuple[Alias, ...]:

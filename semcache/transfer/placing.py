@@ -9,6 +9,7 @@ again: such an entry is found by meaning only, where its scope is equal.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
@@ -16,17 +17,19 @@ from semcache.errors import RequestError
 from semcache.gptcache.entries import asked_of, key_of
 from semcache.interfaces import Entry
 from semcache.keys import Scope, exact_of
+from semcache.variants import variant_key
 
 ANYBODY = "anonymous"
+_DIGEST = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(slots=True)
 class Placing:
     """Whose entries they become. `only`: refuse those of any other tenant.
 
-    `tenant` None keeps each entry's own, which must be one of this installation (`same`) or
-    nobody's. With a `tenant`, all entries must be of one: caches are not merged by accident.
-    `by_meaning` counts the entries that have lost their exact key.
+    `tenant` None keeps each entry's own, which must be one of this installation (`same`), or a name
+    that no secret is in. With a `tenant`, all entries must be of one: caches are not merged by
+    accident. `by_meaning` counts the entries that have lost their exact key.
     """
 
     tenant: str | None = None
@@ -40,7 +43,7 @@ class Placing:
         if self.only is not None and own != self.only:
             raise RequestError("It is of another tenant: '--tenant' names the one to take.")
         if self.tenant is None:
-            if not self.same and own != ANYBODY:
+            if not self.same and _DIGEST.fullmatch(own):
                 raise RequestError(
                     "Its tenant is of another installation, and nobody here would be given it: "
                     "name a key with '--tenant-key-env', or bring the secret along."
@@ -64,12 +67,18 @@ class Placing:
         return replace(entry, scope=scope, key=digest.hexdigest())
 
 
+def is_gptcaches(entry: Entry) -> bool:
+    """Whether GPTCache's adapter has stored it: its key says so."""
+    return _gptcache(entry, entry.scope) == entry.key
+
+
 def _plain(entry: Entry, scope: Scope) -> str | None:
-    return exact_of(scope, entry.question)
+    return variant_key(exact_of(scope, entry.question), entry.variant)
 
 
 def _one_part(entry: Entry, scope: Scope) -> str | None:
-    return exact_of(scope, entry.question, ({"type": "text", "text": entry.question},))
+    parts = ({"type": "text", "text": entry.question},)
+    return variant_key(exact_of(scope, entry.question, parts), entry.variant)
 
 
 def _gptcache(entry: Entry, scope: Scope) -> str | None:

@@ -65,7 +65,7 @@ class AdminMoving:
         count = archive.count(wanted, after)
         header = Header(self.installation, fingerprint, vectors, wanted, count)
         yield header.line()
-        for _, lines in exported(archive, header, after):
+        for _, lines in exported(archive, self.cache.layers.journal, header, after):
             yield lines
 
     async def import_(self, request: Request) -> Response:
@@ -86,7 +86,7 @@ class AdminMoving:
                 "'into' must be the digest of a tenant, 32 hex digits.", param="into"
             )
         placing = Placing(into, asked.get("tenant"))
-        work = Importing(bulk, placing, self.installation)
+        work = Importing(bulk, placing, self.installation, layers.journal)
         async for lines in _whole_lines(request.stream(), bulk.refuse):
             await asyncio.to_thread(_add, work, lines)
         report = await asyncio.to_thread(work.finish)

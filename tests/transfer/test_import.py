@@ -20,16 +20,20 @@ import orjson
 import pytest
 
 from semcache import cli
-from semcache.assembly import Assembled, build
+from semcache.assembly import Assembled, build, read_secret
 from semcache.chat import ChatRequest, read_question_body
 from semcache.completion import text_completion_of
 from semcache.config import Config
 from semcache.directives import ONLY_IF_CACHED
+from semcache.gptcache.entries import Asked, Dependency, Said, answers_of, entry_of, key_of
 from semcache.interfaces import Hit
+from semcache.journal import Journal, Remark
+from semcache.keys import exact_of, tenant_of
 from semcache.policy import Keep
 from semcache.store import LocalStore
 from semcache.transfer.header import Header
 from semcache.transfer.lines import line_of
+from semcache.variants import variant_key
 from semcache.whole import Whole
 from tests.store.samples import DIM, EMBEDDER, START, entry, scope, unit
 
@@ -207,6 +211,41 @@ def test_of_equal_keys_the_newest_stays(tmp_path: Path) -> None:
         assert (found["old"].hits, found["old"].state) == (3, "quarantined")
         assert found["old"].expires_at == START + 65  # the policy here gives it a minute
         assert store.check().clean
+
+
+def test_every_kind_of_key_is_made_again_and_what_was_wrong_stays_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here, there = (options(tmp_path / one, "evaluation: exact") for one in "ab")
+    monkeypatch.setenv("NEW_KEY", "sk-2")
+    old = scope(tenant="a" * 32)
+    asked = Asked("Draw a cat.", (Dependency("image", b"1"),))
+    drawn = entry_of(old, asked, [Said(b"PNG", 1)], unit(np.random.default_rng(1), 1)[0], START)
+    exact = exact_of(old, HEIGHT)
+    plain = [entry(variant_key(exact, at), old, question=HEIGHT, variant=at) for at in range(2)]
+    with LocalStore(tmp_path / "a" / "data") as store:
+        store.archive.put([Whole(one) for one in (drawn, *plain)])
+    journal = Journal(tmp_path / "a" / "data" / "feedback.db")
+    journal.add(Remark(START, old.tenant, 1, exact, "wrong", HEIGHT_TOO, HEIGHT))
+    journal.close()
+    path = str(tmp_path / "out.jsonl")
+    assert run("export", path, *here) == 0
+    assert run("import", path, "--tenant-key-env", "NEW_KEY", *there) == 0
+    assert "by meaning" not in capsys.readouterr().out
+    tenant = tenant_of(read_secret(tmp_path / "b" / "data"), "sk-2")
+    new = replace(old, tenant=tenant)
+    with LocalStore(tmp_path / "b" / "data") as store:
+        found = {one.key: one for one in store.scan()}
+    assert set(found) == {
+        key_of(new, asked),
+        *(variant_key(exact_of(new, HEIGHT), at) for at in range(2)),
+    }
+    assert answers_of(found[key_of(new, asked)]) == [Said(b"PNG", 1)]
+    journal = Journal(tmp_path / "b" / "data" / "feedback.db")
+    assert journal.refuted(HEIGHT_TOO) == {exact_of(new, HEIGHT)}
+    assert run("import", path, "--tenant-key-env", "NEW_KEY", *there) == 0
+    assert len(journal.remarks()) == 1
+    journal.close()
 
 
 def test_killed_in_the_middle_and_run_again(tmp_path: Path) -> None:
