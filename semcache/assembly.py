@@ -10,19 +10,20 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from semcache.admin_key import read_admin_key
 from semcache.cache import SemCache
 from semcache.config import Config
-from semcache.doors import open_door, open_pass_through, open_promotion
+from semcache.doors import open_door, open_pass_through, open_promotion, open_ring
 from semcache.engines import answerers_of, grounded, open_engine, open_library, open_upstream
 from semcache.errors import ConfigError
 from semcache.gptcache.functions import choose_of, extract_of
 from semcache.interfaces import Candidate, Embedder, Verifier
 from semcache.journal import Journal
+from semcache.keyring import KeyRing, learning
 from semcache.keys import tenant_of
 from semcache.pass_through import PassThrough
 from semcache.policy import first
@@ -108,7 +109,8 @@ def build(
     with ExitStack() as undo:
         directory = make_private(config.gptcache.data_dir)
         secret = read_secret(directory)
-        doorkeeper = open_door(config, directory, secret)
+        ring = open_ring(config, secret)
+        doorkeeper = open_door(config, directory, secret, ring)
         if doorkeeper is not None:
             undo.callback(doorkeeper.close)
         packaged = _open_verifier(config) if verifier is None else None
@@ -124,18 +126,19 @@ def build(
         if certified is not None:
             verifier = certified
             undo.callback(certified.close)
-        store = open_store(config, embedder, sketches=verifier is not None)
+        store = open_store(config, embedder, sketches=verifier is not None, ring=ring)
         undo.callback(store.close)
         library = open_library(config, directory, embedder, progress)
         if library is not None:
             undo.callback(library.close)
         upstream = open_upstream(config, library, progress)
-        door = doorkeeper or open_pass_through(config, secret, upstream)
+        door = doorkeeper or open_pass_through(config, secret, upstream, ring)
         engine = open_engine(config, directory, embedder, library, progress)
         if engine is not None:
             store.expire_knowledge(engine.name, engine.keyed_knowledge, time.time())
         if (given := grounded(upstream)) is not None:
             store.expire_knowledge(given.name, given.keyed_knowledge, time.time())
+        callers = config.store.encryption == "caller"  # nothing is in memory longer than asked for
         undo.pop_all()
     gptcache = config.gptcache
     cache = SemCache(
@@ -147,8 +150,8 @@ def build(
         settings=config.policy_settings(),
         extract=extract_of(gptcache.pre_function, gptcache.prompts, gptcache.template),
         choose=_chooser(config),
-        journal=Journal(directory / "feedback.db"),
-        memory_bytes=config.store.memory_bytes,
+        journal=Journal(directory / "feedback.db", mark=None if ring is None else ring.mark),
+        memory_bytes=0 if callers else config.store.memory_bytes,
         threads=config.store.threads,
         sharing=frozenset() if engine is None else frozenset({engine.name}),
         library=library,
@@ -157,7 +160,8 @@ def build(
     )
     cache.recording.recent.show_questions = config.server.show_questions
     tenants = lru_cache(maxsize=4096)(lambda key: tenant_of(secret, key))
-    return Assembled(cache, config, engine, upstream, tenants, door)
+    told = learning(tenants, ring if callers else None)
+    return Assembled(cache, config, engine, upstream, told, door)
 
 
 def _chooser(config: Config) -> Callable[[Sequence[Candidate]], Candidate]:
@@ -189,14 +193,27 @@ def read_secret(directory: Path) -> bytes:
 
 
 def open_store(
-    config: Config, embedder: Embedder | None = None, *, sketches: bool = False
+    config: Config,
+    embedder: Embedder | None = None,
+    *,
+    sketches: bool = False,
+    ring: KeyRing | None = None,
 ) -> LocalStore:
-    """The store of this configuration, alone. Raises StoreError, ConfigError."""
+    """The store of this configuration, alone. Raises StoreError, ConfigError.
+
+    `ring` has the keys that it is sealed with, where the caller has them at hand already.
+    """
     from semcache.store import Limits, LocalStore
 
-    bounds = config.store
-    return LocalStore(
-        make_private(config.gptcache.data_dir),
+    bounds, directory = config.store, make_private(config.gptcache.data_dir)
+    opened: Callable[..., LocalStore] = LocalStore
+    if bounds.encryption != "none":
+        from semcache.store.sealed import SealedStore, Seals
+
+        seals = Seals(ring or cast(KeyRing, open_ring(config, read_secret(directory))))
+        opened = partial(SealedStore, seals=seals)
+    return opened(
+        directory,
         dim=None if embedder is None else embedder.dim,
         embedder=None if embedder is None else embedder.fingerprint,
         sketches=sketches,

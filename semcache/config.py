@@ -111,8 +111,20 @@ class Config:
         self.server.check()
         if self.server.pass_through is not None:
             self._check_pass_through()
+        if self.store.encryption == "caller":
+            self._check_encryption()
         if self.upstream.knowledge and self.cag.knowledge is None:
             raise ConfigError("'upstream.knowledge' needs documents: set 'cag.knowledge' too.")
+
+    def _check_encryption(self) -> None:
+        """A caller's key opens what is the caller's alone: nothing can be shared."""
+        server = self.server
+        shared = server.pass_through is not None and server.pass_through.shared
+        if shared or any(key.namespace is not None for key in server.keys):
+            raise ConfigError(
+                "With 'store.encryption: caller' nobody can read another's answers: leave out the "
+                "namespaces of 'server.keys' and 'server.pass_through.shared', or take 'key'."
+            )
 
     def _check_pass_through(self) -> None:
         if "upstream" not in self.engines:

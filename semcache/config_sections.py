@@ -157,6 +157,8 @@ class StoreSection:
     synchronous: Literal["FULL", "NORMAL"] = "FULL"
     memory_bytes: int = 64_000_000
     threads: int = 2
+    encryption: Literal["none", "key", "caller"] = "none"
+    encryption_key_env: str = "SEMCACHE_STORE_KEY"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from semcache.config import Config
 from semcache.errors import ConfigError
 from semcache.interfaces import Relayed
+from semcache.keyring import KeyRing, OperatorsRing
 from semcache.pass_through import PassThrough
 from semcache.prices import Prices, saved
 from semcache.promotion import Promotion
@@ -17,7 +19,19 @@ from semcache.quotas import Cost, Ledger
 from semcache.server_keys import Doorkeeper
 
 
-def open_door(config: Config, directory: Path, secret: bytes) -> Doorkeeper | None:
+def open_ring(config: Config, secret: bytes) -> KeyRing | None:
+    """The keys that the store is sealed with, where it is. Raises ConfigError."""
+    match config.store.encryption:
+        case "key":
+            return OperatorsRing(secret, os.environ.get(config.store.encryption_key_env, ""))
+        case "caller":
+            return KeyRing(secret)
+    return None
+
+
+def open_door(
+    config: Config, directory: Path, secret: bytes, ring: KeyRing | None = None
+) -> Doorkeeper | None:
     """Who knows the server's keys, where there are some. Raises ConfigError, StoreError."""
     keys = config.server.keys
     if not keys:
@@ -30,7 +44,7 @@ def open_door(config: Config, directory: Path, secret: bytes) -> Doorkeeper | No
     if quotas:
         ledger = Ledger(directory / "quotas.db", time.time, cost=_cost(prices))
     try:
-        return Doorkeeper(keys, secret, time.monotonic, ledger)
+        return Doorkeeper(keys, secret, time.monotonic, ledger, ring)
     except ConfigError:
         if ledger is not None:
             ledger.close()
@@ -38,7 +52,7 @@ def open_door(config: Config, directory: Path, secret: bytes) -> Doorkeeper | No
 
 
 def open_pass_through(
-    config: Config, secret: bytes, upstream: Relayed | None
+    config: Config, secret: bytes, upstream: Relayed | None, ring: KeyRing | None = None
 ) -> PassThrough | None:
     """Who asks the upstream about its callers' keys, where they bring their own."""
     settings = config.server.pass_through
@@ -48,7 +62,7 @@ def open_pass_through(
     async def check(key: str) -> bool:
         return await upstream.knows(key, settings.path)
 
-    return PassThrough(check, secret, time.monotonic, settings)
+    return PassThrough(check, secret, time.monotonic, settings, ring)
 
 
 def open_promotion(config: Config, directory: Path, secret: bytes) -> Promotion | None:

@@ -8,7 +8,7 @@ with its entries.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -47,9 +47,19 @@ class Remark:
 class Journal:
     """Safe for threads and processes. Without a path it is kept in memory only."""
 
-    def __init__(self, path: Path | None = None, *, capacity: int = CAPACITY) -> None:
-        """Open or create the file. Raises StoreError, StoreLocked."""
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        capacity: int = CAPACITY,
+        mark: Callable[[str], str] | None = None,
+    ) -> None:
+        """Open or create the file. Raises StoreError, StoreLocked.
+
+        With `mark` no words are written: of the question that was asked this digest.
+        """
         self._capacity = capacity
+        self._mark = mark
         self._wrong: dict[str, set[str]] = {}
         self._seen = -1
         self._file = SqliteFile(path, "the feedback", [_SCHEMA])
@@ -58,15 +68,19 @@ class Journal:
 
     def add(self, remark: Remark) -> None:
         """Append; durable when this returns. Raises StoreError, StoreLocked."""
+        asked, stored, comment = remark.asked, remark.stored, remark.comment
+        if self._mark is not None:
+            asked = None if asked is None else self._mark(asked)
+            stored = comment = None
         row = (
             remark.at,
             remark.tenant,
             remark.entry_id,
             remark.entry_key,
-            remark.asked,
-            remark.stored,
+            asked,
+            stored,
             remark.verdict,
-            remark.comment,
+            comment,
         )
         with self._file.use() as db:
             db.execute(_ADD, row)
@@ -82,7 +96,7 @@ class Journal:
         if self._file.version() != self._seen:
             with self._file.use() as db:
                 self._read(db)
-        return self._wrong.get(asked, ())
+        return self._wrong.get(asked if self._mark is None else self._mark(asked), ())
 
     def refutations(self) -> dict[str, tuple[str, ...]]:
         """By entry key, the questions for which its answer was called wrong. Raises StoreError."""

@@ -19,6 +19,7 @@ from typing import TypeAlias
 
 from semcache.caller import Caller
 from semcache.errors import AnswerError, AuthenticationError, ConfigError, UpstreamError
+from semcache.keyring import KeyRing
 
 log = logging.getLogger("semcache")
 
@@ -78,7 +79,10 @@ class PassThrough:
         secret: bytes,
         clock: Callable[[], float],
         settings: PassThroughSettings = PassThroughSettings(),
+        ring: KeyRing | None = None,
     ) -> None:
+        """`ring` is told the key of whoever is let in."""
+        self._ring = ring
         self._check = check
         self._secret = secret
         self._clock = clock
@@ -117,6 +121,8 @@ class PassThrough:
                 self._good.move_to_end(index)
         if word is None or self._clock() >= word.until:
             raise AuthenticationError("The upstream does not know this key.")
+        if self._ring is not None:
+            self._ring.learn(word.tenant, key)
         return Caller(word.tenant, key=key, shared=self._shared)
 
     def tenant_of(self, key: str) -> str:

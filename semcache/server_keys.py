@@ -15,6 +15,7 @@ from hashlib import sha256
 
 from semcache.caller import Caller
 from semcache.errors import AuthenticationError, ConfigError, TooManyRequests
+from semcache.keyring import KeyRing
 from semcache.quotas import Ledger, Quota
 
 _PREFIX = "sk-semcache-"
@@ -74,11 +75,14 @@ class Doorkeeper:
         secret: bytes,
         clock: Callable[[], float],
         ledger: Ledger | None = None,
+        ring: KeyRing | None = None,
     ) -> None:
         """`secret` is the installation's: tenants cannot be told from names. Raises ConfigError.
 
-        `ledger` has the accounts of keys with a quota, and is closed with this.
+        `ledger` has the accounts of keys with a quota, and is closed with this. `ring` is told the
+        key of whoever is let in.
         """
+        self._ring = ring
         self._ledger = ledger
         for what in ("name", "sha256"):
             values = [getattr(key, what) for key in keys]
@@ -134,6 +138,8 @@ class Doorkeeper:
                 found = caller, bucket
         if found is None:
             raise AuthenticationError("The key is not known here: ask who runs this server.")
+        if self._ring is not None:
+            self._ring.learn(found[0].tenant, key)
         return found
 
 

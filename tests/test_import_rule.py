@@ -46,7 +46,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"pacing", "sse", "answer_form", "server_keys", "wishes", "admin_key", "observed"})
-    | frozenset({"quotas", "pass_through"}),
+    | frozenset({"keyring", "quotas", "pass_through"}),
     frozenset({"keys", "flight"}),
     frozenset(
         {
@@ -137,6 +137,7 @@ HOMES = {
     "onnx": {"onnx_graph"},
     "openai": {"client"},
     "tantivy": {"knowledge"},
+    "cryptography": {"store"},
     "semantic_text_splitter": {"knowledge"},
     "mammoth": {"knowledge"},
     "pypdf": {"knowledge"},
