@@ -47,7 +47,7 @@ class Assembled:
     """A cache and the parts that its surroundings need to know by name.
 
     `doorkeeper` knows the keys of a server, where some are configured; `tenant_of` is for everybody
-    else: it lets all in, apart from each other.
+    else: it lets all in, apart from each other. `ring` has the keys of a sealed store.
     """
 
     cache: SemCache
@@ -56,6 +56,7 @@ class Assembled:
     upstream: Failover | Grounded | None
     tenant_of: Callable[[str], str]
     doorkeeper: Doorkeeper | PassThrough | None = None
+    ring: KeyRing | None = None
 
     @property
     def admin_keys(self) -> tuple[str, ...]:
@@ -138,9 +139,9 @@ def build(
             store.expire_knowledge(engine.name, engine.keyed_knowledge, time.time())
         if (given := grounded(upstream)) is not None:
             store.expire_knowledge(given.name, given.keyed_knowledge, time.time())
-        callers = config.store.encryption == "caller"  # nothing is in memory longer than asked for
         undo.pop_all()
     gptcache = config.gptcache
+    callers = config.store.encryption == "caller"  # nothing is in memory longer than asked for
     cache = SemCache(
         store=store,
         embedder=embedder,
@@ -158,10 +159,10 @@ def build(
         promotion=open_promotion(config, directory, secret),
         closing=() if door is None else (door.close,),
     )
-    cache.recording.recent.show_questions = config.server.show_questions
+    cache.recording.recent.show_questions = config.shows_questions
     tenants = lru_cache(maxsize=4096)(lambda key: tenant_of(secret, key))
     told = learning(tenants, ring if callers else None)
-    return Assembled(cache, config, engine, upstream, told, door)
+    return Assembled(cache, config, engine, upstream, told, door, ring)
 
 
 def _chooser(config: Config) -> Callable[[Sequence[Candidate]], Candidate]:

@@ -88,7 +88,7 @@ class SemCache:
         `library`: what they answer from; it is closed after them. `closing` is called in the end.
         """
         self._library = library
-        self._closing = closing
+        self.closing = list(closing)
         self.answerers = tuple(answerers)
         self.supervisor = supervisor
         self.tally = Tally()
@@ -290,5 +290,5 @@ class SemCache:
             if leaf is not None:
                 leaf.close()
         self._sharing.close()
-        for close in self._closing:
+        for close in self.closing:
             close()

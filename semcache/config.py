@@ -135,6 +135,11 @@ class Config:
                 "do not go together."
             )
 
+    @property
+    def shows_questions(self) -> bool:
+        """Whether an admin sees what was asked lately; not what is sealed for its caller."""
+        return self.server.show_questions and self.store.encryption != "caller"
+
     def policy_settings(self) -> PolicySettings:
         """The sections that bear on decisions, on our scales."""
         own = {f.name: getattr(self.policy, f.name) for f in fields(self.policy)}

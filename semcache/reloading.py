@@ -23,7 +23,16 @@ from semcache.server_keys import Doorkeeper
 
 _KNOWLEDGE = frozenset({"knowledge", "knowledge_tokens", "passages", "passage_tokens"})
 _AT_START = frozenset(
-    {"host", "port", "shutdown_grace_s", "knowledge_poll_s", "traces", "log_format", "workers"}
+    {
+        "host",
+        "port",
+        "shutdown_grace_s",
+        "knowledge_poll_s",
+        "traces",
+        "log_format",
+        "workers",
+        "promote_after",
+    }
 )
 _THRESHOLDS = frozenset({"similarity_threshold", "cosine_threshold", "top_k", "given"})
 
@@ -77,8 +86,11 @@ def reloaded(assembled: Assembled, new: Config) -> Reloaded:
     if config.upstream != old.upstream or config.server.pass_through != old.server.pass_through:
         replaced_upstream, upstream = upstream, open_upstream(config, None, _silent)
     if upstream is not assembled.upstream or _door_of(config) != _door_of(old):
-        opened = open_door(config, directory, secret)
-        replaced_door, door = door, opened or open_pass_through(config, secret, upstream)
+        replaced_door, ring = door, assembled.ring
+        door = open_door(config, directory, secret, ring)
+        door = door or open_pass_through(config, secret, upstream, ring)
+        if door is not None:
+            assembled.cache.closing.append(door.close)
     made = replace(assembled, config=config, upstream=upstream, doorkeeper=door)
     cache = assembled.cache
     store = cache.layers.store
@@ -88,7 +100,7 @@ def reloaded(assembled: Assembled, new: Config) -> Reloaded:
         if isinstance(upstream, Grounded):
             store.expire_knowledge(upstream.name, upstream.keyed_knowledge, time.time())
     cache.reconfigure(config.policy_settings(), answerers)
-    cache.recording.recent.show_questions = config.server.show_questions
+    cache.recording.recent.show_questions = config.shows_questions
     return Reloaded(made, waiting, replaced_upstream, replaced_door)
 
 
