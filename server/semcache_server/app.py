@@ -279,6 +279,8 @@ def _lifespan(serving: Serving) -> Any:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        serving.cache.recording.gauges["tasks"] = lambda: len(asyncio.all_tasks(loop))
         watching = asyncio.create_task(_watch(serving))
         readiness.ready = True
         try:

@@ -60,6 +60,7 @@ _GUARD = "miss: guard="
 _STATES = ("certified", "packaged", "fallback", "exact-only", "off")
 _GAUGES = {
     "in flight": ("semcache_in_flight", "Requests whose answer is looked up or made now."),
+    "tasks": ("semcache_tasks", "Tasks of the event loop."),
     "waiters": ("semcache_singleflight_waiters", "Of them, those that share another's answer."),
 }
 

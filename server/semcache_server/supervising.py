@@ -26,6 +26,7 @@ log = logging.getLogger("semcache.server")
 _YOUNG_S = 10.0
 _LONGEST_PAUSE_S = 30.0
 _LAST_WAIT_S = 10.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SPAWN = multiprocessing.get_context("spawn")
 
 Work: TypeAlias = Callable[["Worker"], None]
@@ -72,7 +73,7 @@ class Supervisor:
 
     def run(self, ready: Callable[[], None]) -> int:
         """Until a signal ends it; the exit status. `ready` is called when all workers are."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in _SIGNALS:
             signal.signal(number, self._signalled)
         try:
             self._start(0)
@@ -144,7 +145,7 @@ class Supervisor:
                 os.kill(one.process.pid, number)
 
     def _end(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         self._tell(signal.SIGTERM)
         deadline = time.monotonic() + self.grace_s + _LAST_WAIT_S

@@ -1,0 +1,1 @@
+"""A server under mixed traffic for minutes: is each answer right, and does anything grow?"""
