@@ -163,10 +163,11 @@ class Config:
         port: int | None = None,
         log_level: str | None = None,
         workers: int | None = None,
+        compat_headers: tuple[str, ...] | None = None,
     ) -> Config:
         """The same configuration with what a command line says."""
         said: dict[str, Any] = {"host": host, "port": port, "log_level": log_level}
-        said["workers"] = workers
+        said |= {"workers": workers, "compat_headers": compat_headers}
         server = replace(self.server, **{k: v for k, v in said.items() if v is not None})
         gptcache = self.gptcache if data_dir is None else replace(self.gptcache, data_dir=data_dir)
         cag = self.cag if knowledge is None else replace(self.cag, knowledge=knowledge)

@@ -12,6 +12,7 @@ from typing import Literal
 
 from semcache import guards
 from semcache.admin_key import check_digests
+from semcache.compat_headers import check_gateways
 from semcache.errors import ConfigError
 from semcache.guards import DEFAULT_GUARDS
 from semcache.pass_through import PassThroughSettings
@@ -246,10 +247,12 @@ class ServerSection:
     log_format: Literal["text", "json"] = "text"
     traces: Literal["off", "otlp"] = "off"
     show_questions: bool = True
+    compat_headers: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raises ConfigError."""
         check_digests(self.admin_keys)
+        check_gateways(self.compat_headers)
         for name in _AT_LEAST_ONE:
             bound = getattr(self, name)
             if bound is not None and not bound > 0:

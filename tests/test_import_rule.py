@@ -46,7 +46,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"pacing", "sse", "answer_form", "server_keys", "wishes", "admin_key", "observed"})
-    | frozenset({"keyring", "quotas", "pass_through"}),
+    | frozenset({"keyring", "quotas", "pass_through", "compat_headers"}),
     frozenset({"keys", "flight"}),
     frozenset(
         {

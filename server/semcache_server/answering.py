@@ -18,6 +18,7 @@ import orjson
 from semcache.cache import SemCache
 from semcache.caller import Caller
 from semcache.chat import ChatRequest, Kind
+from semcache.compat_headers import unchanged
 from semcache.completion import Chunk, without_usage
 from semcache.directives import Directives
 from semcache.errors import AnswerError, NotCached, RequestError, SemcacheError
@@ -56,7 +57,8 @@ log = logging.getLogger("semcache.server")
 class Answering:
     """The ASGI application of one kind of request. `caller_of` authenticates a bearer key.
 
-    `forwarded`: names of headers, in lower case, that go on to an upstream.
+    `forwarded`: names of headers, in lower case, that go on to an upstream. `compat` adds
+    the headers of other gateways.
     """
 
     cache: SemCache
@@ -67,6 +69,7 @@ class Answering:
     in_flight: InFlight = field(default_factory=InFlight)
     forwarded: tuple[bytes, ...] = ()
     bounds: Bounds = DEFAULT_BOUNDS
+    compat: Callable[[Headers], Headers] = unchanged
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         try:
@@ -120,6 +123,10 @@ class Answering:
             directives = replace(directives, only_if_cached=True)
         return request, directives
 
+    def headers(self, reply: Reply, now: float) -> Headers:
+        """What happened, in our words and, where they are wanted, in those of other gateways."""
+        return self.compat(reply_headers(reply, now))
+
     async def _watched(
         self, plan: Plan, sending: Callable[[], Coroutine[Any, Any, None]], receive: Receive
     ) -> None:
@@ -136,7 +143,7 @@ class Answering:
                 await self._send_hit(reply, send)
             elif plan.directives.only_if_cached:
                 _require_quota(plan)
-                await respond_error(send, NotCached(), reply_headers(reply, self.clock()))
+                await respond_error(send, NotCached(), self.headers(reply, self.clock()))
             elif plan.request.stream:
                 await self._send_stream(reply, send, deadline_s)
             else:
@@ -152,7 +159,7 @@ class Answering:
             return
         now = self.clock()
         events = paced_events(reply, charged(reply), now)
-        headers = [EVENT_STREAM, PRIVATE, *reply_headers(reply, now)]
+        headers = [EVENT_STREAM, PRIVATE, *self.headers(reply, now)]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         async with aclosing(events):
             async for event in events:
@@ -161,7 +168,7 @@ class Answering:
 
     def _hit(self, reply: Reply) -> tuple[bytes, Headers]:
         now = self.clock()
-        headers = reply_headers(reply, now)
+        headers = self.headers(reply, now)
         rendered = charged(reply)
         if not reply.plan.request.stream:
             body = rendered.body(int(now), reply.decision_id)
@@ -173,7 +180,7 @@ class Answering:
         async with by(deadline_s):
             completion = await reply.completion()
         await reply.stored()
-        headers = reply_headers(reply, self.clock())
+        headers = self.headers(reply, self.clock())
         await respond(send, 200, orjson.dumps(completion.wire), [JSON, *headers])
 
     async def _send_stream(self, reply: Reply, send: Send, deadline_s: float) -> None:
@@ -181,7 +188,7 @@ class Answering:
         chunks = _shown(aiter(reply), reply.plan.request.include_usage)
         async with by(deadline_s):
             first = await anext(chunks, None)
-        headers = [EVENT_STREAM, PRIVATE, *reply_headers(reply, self.clock())]
+        headers = [EVENT_STREAM, PRIVATE, *self.headers(reply, self.clock())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         is_response = reply.plan.request.kind == "response"
         ending = b"" if is_response else DONE

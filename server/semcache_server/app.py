@@ -23,6 +23,7 @@ from starlette.routing import Route
 from semcache.cache import SemCache
 from semcache.caller import Caller
 from semcache.chat import Kind
+from semcache.compat_headers import unchanged
 from semcache.errors import SemcacheError
 from semcache_server.admin import AdminDoor, admin_routes, with_admin
 from semcache_server.answering import Answering, bearer_key
@@ -33,15 +34,13 @@ from semcache_server.embeddings import Embeddings
 from semcache_server.legacy import Legacy
 from semcache_server.listening import Front
 from semcache_server.metrics import Metrics
+from semcache_server.models import ListModels, Models
 from semcache_server.trust import Trust
 from semcache_server.watching import Tracer, Watched
-from semcache_server.wire import UNEXPECTED, ASGIScope, respond_error
+from semcache_server.wire import UNEXPECTED, ASGIScope, Headers, respond_error
 
 log = logging.getLogger("semcache.server")
 _OPEN = frozenset({"/", "/healthz", "/readyz"})  # for everybody, whatever the key
-
-ListModels = Callable[[str | None], Awaitable[list[dict[str, Any]]]]
-"""For a caller's key, where callers bring their own for the upstream."""
 
 
 class Readiness:
@@ -58,6 +57,7 @@ class Serving:
     `tenant_of` authenticates a bearer key, and so does `caller_of` where more is known of its owner
     than the tenant; `admit` is awaited before them. `more_models` asks the upstreams for theirs.
     `refresh` looks at the knowledge folder and brings cache and engine up to date with it.
+    `compat` adds the headers of other gateways.
     """
 
     cache: SemCache
@@ -78,6 +78,7 @@ class Serving:
     bounds: Bounds = DEFAULT_BOUNDS
     tracer: Tracer | None = None
     readiness: Readiness = field(default_factory=Readiness)
+    compat: Callable[[Headers], Headers] = unchanged
 
 
 def build_app(serving: Serving) -> Front:
@@ -138,8 +139,7 @@ def _other_routes(serving: Serving) -> list[Route]:
     )
     metrics = Metrics(serving.cache, lambda scope: _tenant(serving, scope))
     return [
-        Route("/v1/models", _models(serving), methods=["GET"]),
-        Route("/v1/models/{name:path}", _model(serving), methods=["GET"]),
+        *_models(serving).routes(),
         Route("/v1/cache/explain", trust.explain, methods=["POST"]),
         Route("/v1/cache/feedback", trust.feedback, methods=["POST"]),
         Route("/metrics", metrics.__call__, methods=["GET"]),
@@ -176,6 +176,17 @@ def _questions(serving: Serving, kind: Kind, in_flight: InFlight) -> Answering:
         clock=serving.clock,
         in_flight=in_flight,
         bounds=serving.bounds,
+        compat=serving.compat,
+    )
+
+
+def _models(serving: Serving) -> Models:
+    names = [name for one in serving.cache.answerers for name in one.models()]
+    return Models(
+        own=[*names, *serving.embedding_names],
+        more=serving.more_models,
+        tenant=lambda scope: _tenant(serving, scope),
+        with_key=serving.admit is not None,
     )
 
 
@@ -198,38 +209,6 @@ def _readyz(readiness: Readiness) -> Callable[[Request], Awaitable[Response]]:
         return PlainTextResponse("not ready", status_code=503)
 
     return readyz
-
-
-async def _listed(serving: Serving, scope: ASGIScope) -> list[dict[str, Any]]:
-    own = [name for answerer in serving.cache.answerers for name in answerer.models()]
-    models: dict[str, dict[str, Any]] = {}
-    for name in [*own, *serving.embedding_names]:
-        models[name] = {"id": name, "object": "model", "created": 0, "owned_by": "semcache"}
-    key = None if serving.admit is None else bearer_key(scope)
-    for more in serving.more_models:
-        for model in await more(key):
-            models.setdefault(str(model.get("id")), model)
-    return list(models.values())
-
-
-def _models(serving: Serving) -> Callable[[Request], Awaitable[Response]]:
-    async def models(request: Request) -> Response:
-        _tenant(serving, request.scope)
-        return JSONResponse({"object": "list", "data": await _listed(serving, request.scope)})
-
-    return models
-
-
-def _model(serving: Serving) -> Callable[[Request], Awaitable[Response]]:
-    async def model(request: Request) -> Response:
-        _tenant(serving, request.scope)
-        name = request.path_params["name"]
-        for listed in await _listed(serving, request.scope):
-            if listed["id"] == name:
-                return JSONResponse(listed)
-        raise HTTPException(404, f"The model '{name}' does not exist here.")
-
-    return model
 
 
 # --------------------------------------------------------------------------------------- errors

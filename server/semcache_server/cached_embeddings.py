@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from semcache.embedding_answers import Embedded, EmbeddingAnswers
 from semcache.errors import SemcacheError
-from semcache.explain import quoted, reply_headers, saved_headers
+from semcache.explain import quoted, saved_headers
 from semcache.interfaces import Bypass
 from semcache_server.answering import Answering, charged
 from semcache_server.bounds import by
@@ -65,14 +65,18 @@ class CachedEmbeddings:
         for reply in embedded.replies:
             if reply.rendered is not None:
                 charged(reply)
-        await respond_json(send, embedded.wire, headers=_headers(embedded, self.clock()))
+        await respond_json(send, embedded.wire, headers=self._headers(embedded))
+
+    def _headers(self, embedded: Embedded) -> Headers:
+        """Of one item as of any other answer."""
+        if embedded.items == 1:
+            return self.answering.headers(embedded.replies[0], self.clock())
+        return self.answering.compat(_together(embedded))
 
 
-def _headers(embedded: Embedded, now: float) -> Headers:
-    """Of one item as of any other answer; of several what became of them together."""
+def _together(embedded: Embedded) -> Headers:
+    """What became of several items together."""
     first, items, hits = embedded.replies[0], embedded.items, embedded.hits
-    if items == 1:
-        return reply_headers(first, now)
     stored = "; stored" if embedded.stored else ""
     if hits == items:
         told, status = f"hit; detail={quoted(f'exact;items={items}')}", b"HIT"

@@ -6,6 +6,7 @@ import argparse
 from ipaddress import ip_address
 from pathlib import Path
 
+from semcache.compat_headers import GATEWAYS, check_gateways
 from semcache.config import Config, default_config
 from semcache.config_sections import ServerSection
 from semcache.errors import ConfigError
@@ -55,6 +56,12 @@ def parser() -> argparse.ArgumentParser:
         help="listen beyond this machine without server.keys: whoever reaches the port may ask",
     )
     options.add_argument(
+        "--compat-headers",
+        type=_names,
+        metavar="NAME,…",
+        help=f"answer with the headers of other gateways too: {', '.join(GATEWAYS)}",
+    )
+    options.add_argument(
         "--workers", type=int, metavar="N", help="processes that serve the port (1)"
     )
     options.add_argument(
@@ -76,6 +83,7 @@ def configured(args: argparse.Namespace) -> Config:
         port=args.port,
         log_level=args.log_level,
         workers=args.workers,
+        compat_headers=args.compat_headers,
     )
     return config.with_openai() if args.openai else config
 
@@ -102,6 +110,15 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host.lower() == "localhost" or host.lower().endswith(".localhost")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name for name in text.lower().replace(" ", "").split(",") if name)
+    try:
+        check_gateways(names)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return names
 
 
 def _truth(text: str) -> bool:

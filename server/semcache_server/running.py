@@ -8,6 +8,7 @@ from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, fields
 
 from semcache.assembly import Assembled, read_secret
+from semcache.compat_headers import speaking
 from semcache.config import Config
 from semcache.pass_through import PassThrough
 from semcache.transfer.header import installation_of
@@ -53,6 +54,7 @@ def serving_of(assembled: Assembled, cache_file_key: str, tracer: Tracer | None 
         admin=AdminDoor(assembled.admin_keys),
         installation=installation_of(read_secret(assembled.config.gptcache.data_dir)),
         tracer=tracer,
+        compat=speaking(server.compat_headers),
     )
 
 
