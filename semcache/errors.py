@@ -263,8 +263,8 @@ class UpstreamError(AnswerError):
     """The upstream answered with an error, or not at all.
 
     `body` and `headers` are the upstream's own and reach the client as they are; without a body
-    (the connection failed) the usual error object is sent with status 502. `cause` tells apart
-    what has the same status: "silent" for too long, or a limit of "ours".
+    (the connection failed) the usual error object is sent with status 502. `cause`: it was "silent"
+    for too long, or a limit is "ours".
     """
 
     code = "upstream_error"

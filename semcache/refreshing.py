@@ -53,6 +53,8 @@ class Refreshing:
             return
         key = plan.key.exact
         with self._lock:
+            if len(self._running) >= AT_ONCE or key in self._running:
+                self._forget_lost()
             busy = self._closed or key in self._running or len(self._running) >= AT_ONCE
             if busy or self._layers.clock() < self._paused.get(key, 0.0):
                 return
@@ -93,6 +95,12 @@ class Refreshing:
         with self._lock:
             return [work for work in self._running.values() if work is not None]
 
+    def _forget_lost(self) -> None:
+        """What ran in a loop that was closed ends without a word."""
+        for key, work in list(self._running.items()):
+            if isinstance(work, asyncio.Task) and work.get_loop().is_closed():
+                del self._running[key]
+
     def _ended(self, key: str) -> None:
         with self._lock:
             self._running.pop(key, None)
@@ -117,7 +125,7 @@ class Refreshing:
     def _failed(self, plan: Plan, why: str) -> None:
         """The old answer stays; nobody tries for a while."""
         self._layers.tally.add("refresh: failed")
-        log.warning("a stale answer could not be refreshed (%s); it stays for now", why)
+        log.info("a stale answer could not be refreshed (%s); it stays for now", why)
         with self._lock:
             self._paused[plan.key.exact] = self._layers.clock() + PAUSE_S
             self._paused.move_to_end(plan.key.exact)

@@ -12,7 +12,7 @@ import pytest
 from semcache.cache import SemCache
 from semcache.chat import ChatRequest
 from semcache.directives import NONE, Directives
-from semcache.errors import AnswerError, EngineBusy, UpstreamError
+from semcache.errors import AnswerError, EngineBusy, UpstreamDown, UpstreamError
 from semcache.explain import reply_headers
 from semcache.policy import PolicySettings
 from semcache.store import LocalStore
@@ -102,6 +102,7 @@ def test_the_engine_is_asked_first(world: World) -> None:
         (UpstreamError("gone", status=502), True),
         (UpstreamError("slow", status=504), True),
         (EngineBusy("busy"), True),
+        (UpstreamDown(), True),
         (UpstreamError("too many", status=429), False),
         (UpstreamError("who are you", status=401), False),
         (UpstreamError("no such model", status=404), False),

@@ -204,3 +204,31 @@ def test_rules_are_read_and_checked() -> None:
         read_section(PolicySection, {"ttls": [{"route": "chats"}]}, "policy")
     with pytest.raises(ConfigError, match=r"policy\.ttls\[0\]"):
         PolicySection(ttls=(TtlRule(ttl_s=-1.0),)).check()
+
+
+def test_a_refresh_whose_event_loop_is_gone_keeps_nobody_from_another(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def first(cache: SemCache) -> None:
+        await answered(cache)
+        world.now += HOUR + 1
+        world.answerer.gate = asyncio.Event()  # never set
+        await answered(cache)
+        await asyncio.sleep(0)
+
+    async def second(cache: SemCache) -> None:
+        world.answerer.gate = None
+        await answered(cache)
+        await cache.refreshing.settled()
+        assert (await answered(cache))[0] == "answer 3"
+
+    async def made() -> Any:
+        context = world.cache()
+        return context, await context.__aenter__()
+
+    loop = asyncio.new_event_loop()
+    context, cache = loop.run_until_complete(made())
+    loop.run_until_complete(first(cache))
+    loop.close()
+    asyncio.run(second(cache))
+    asyncio.run(context.__aexit__(None, None, None))
