@@ -99,8 +99,13 @@ class Journal:
         return self._wrong.get(asked if self._mark is None else self._mark(asked), ())
 
     def refutations(self) -> dict[str, tuple[str, ...]]:
-        """By entry key, the questions for which its answer was called wrong. Raises StoreError."""
+        """By entry key, the questions for which its answer was called wrong. Raises StoreError.
+
+        None with a `mark`: the words are not known.
+        """
         found: dict[str, list[str]] = {}
+        if self._mark is not None:
+            return {}
         with self._file.use() as db:
             for asked, key in db.execute(_PAIRS + " GROUP BY asked, entry_key ORDER BY min(id)"):
                 found.setdefault(key, []).append(asked)

@@ -11,15 +11,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from semcache.assembly import make_private, open_store, read_secret
-from semcache.commands.whose import add_tenant, members_of, tenant_in
+from semcache.commands.installation import Installation, opened_installation
+from semcache.commands.whose import add_tenant, members_of
 from semcache.config import Config
 from semcache.errors import ConfigError
-from semcache.journal import Journal
 from semcache.transfer.export_file import ExportFile
 from semcache.transfer.exporting import exported
 from semcache.transfer.header import Header, installation_of
-from semcache.whole import Archive, Wanted
+from semcache.whole import Wanted
 
 
 def add(commands: Any) -> argparse.ArgumentParser:
@@ -40,55 +39,64 @@ def add(commands: Any) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
-    """Exit code 0 once all is written. Raises SemcacheError."""
-    secret = read_secret(make_private(config.gptcache.data_dir))
-    tenant, space = tenant_in(args, config, secret), args.namespace
-    members = None if space is None else members_of(space, secret)
-    wanted = Wanted(tenant, args.model, _time(args.since), space, members)
-    store, journal = open_store(config), Journal(config.gptcache.data_dir / "feedback.db")
-    try:
-        archive: Archive = store.archive
+    """Exit code 0 once all is written, 1 where not all could be read. Raises SemcacheError."""
+    with opened_installation(config, args.tenant_key_env) as here:
+        space, archive = args.namespace, here.store.archive
+        members = None if space is None else members_of(space, here.secret)
+        tenant = args.tenant if here.tenant is None else here.tenant
+        wanted = Wanted(tenant, args.model, _time(args.since), space, members)
         header = Header(
-            installation_of(secret), archive.encoder(), args.vectors, wanted, archive.count(wanted)
+            installation_of(here.secret),
+            archive.encoder(),
+            args.vectors,
+            wanted,
+            archive.count(wanted),
         )
         if args.file == "-":
-            return _to_stdout(archive, journal, header)
-        return _to_file(archive, journal, header, Path(args.file), args.overwrite)
-    finally:
-        journal.close()
-        store.close()
+            return _to_stdout(here, header)
+        return _to_file(here, header, Path(args.file), args.overwrite)
 
 
-def _to_stdout(archive: Archive, journal: Journal, header: Header) -> int:
-    out = sys.stdout.buffer
+def _to_stdout(here: Installation, header: Header) -> int:
+    out, done = sys.stdout.buffer, 0
     try:
         out.write(header.line())
         with _bar(header.entries, 0) as bar:
-            for count, lines in exported(archive, journal, header):
+            for count, lines in exported(here.store.archive, here.journal, header):
                 out.write(lines)
                 bar.update(count)
+                done += count
         out.flush()
     except BrokenPipeError:  # whoever read it has enough; nothing more is to be flushed there
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    return 0
+    return _left_out(header.entries - done)
 
 
-def _to_file(
-    archive: Archive, journal: Journal, header: Header, path: Path, overwrite: bool
-) -> int:
+def _to_file(here: Installation, header: Header, path: Path, overwrite: bool) -> int:
+    archive = here.store.archive
     with ExportFile(path, header, overwrite=overwrite) as file:
-        total = file.resumed + archive.count(header.wanted, file.last)
+        total, done = archive.count(header.wanted, file.last), 0
         if file.resumed:
             sys.stderr.write(f"{path} holds {file.resumed:,} entries already: going on\n")
-        done = file.resumed
-        with _bar(total, done) as bar:
-            for count, lines in exported(archive, journal, header, file.last):
+        with _bar(file.resumed + total, file.resumed) as bar:
+            for count, lines in exported(archive, here.journal, header, file.last):
                 file.write(lines)
                 bar.update(count)
                 done += count
-    print(f"{done:,} entries in {path}")
-    return 0
+        print(f"{file.resumed + done:,} entries in {path}")
+    return _left_out(total - done)
+
+
+def _left_out(count: int) -> int:
+    """More may have come meanwhile than were counted; fewer could not be read."""
+    if count <= 0:
+        return 0
+    sys.stderr.write(
+        f"{count:,} entries are left out: they are sealed with keys that are not at hand "
+        "('--tenant-key-env'), or cannot be read ('semcache check')\n"
+    )
+    return 1
 
 
 def _bar(total: int, initial: int) -> Any:

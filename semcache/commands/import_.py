@@ -12,13 +12,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from semcache.assembly import build, make_private, open_embedder, open_store, read_secret
-from semcache.commands.whose import key_in, tenant_of_key
+from semcache.assembly import build, open_embedder
+from semcache.commands.installation import opened_installation, wants_sketches
+from semcache.commands.whose import key_in, tenant_asking
 from semcache.config import Config
 from semcache.directives import ONLY_IF_CACHED
 from semcache.errors import ConfigError, RequestError
 from semcache.interfaces import Embedder
-from semcache.journal import Journal
 from semcache.store import LocalStore
 from semcache.transfer.bulk import Bulk, Report
 from semcache.transfer.foreign import Adopting
@@ -26,7 +26,7 @@ from semcache.transfer.gptcache_folder import GptcacheFolder
 from semcache.transfer.header import installation_of
 from semcache.transfer.importing import Importing
 from semcache.transfer.litellm_dump import foreign_of
-from semcache.transfer.placing import ANYBODY, Placing
+from semcache.transfer.placing import Placing
 from semcache.transfer.reading import lines_of, opened
 
 
@@ -78,26 +78,18 @@ def _complain(number: int, reason: str) -> None:
 
 
 def _of_export(args: argparse.Namespace, config: Config) -> Report:
-    secret = read_secret(make_private(config.gptcache.data_dir))
-    tenant = None
-    if args.tenant_key_env is not None:
-        tenant = tenant_of_key(key_in(args.tenant_key_env), config, secret)
-    sketches = config.trust.verifier or config.trust.max_wrong_rate is not None
-    embedder = open_embedder(config, _say, sketches=sketches)
-    store = open_store(config, embedder, sketches=sketches)
-    journal = Journal(config.gptcache.data_dir / "feedback.db")
+    embedder = open_embedder(config, _say, sketches=wants_sketches(config))
     try:
-        bulk = _bulk(args, config, store, embedder)
-        placing = Placing(tenant, args.tenant)
-        work = Importing(bulk, placing, installation_of(secret), journal)
-        with opened(args.file) as (file, size), _bar(size) as bar:
-            for number, line in lines_of(file, bulk.refuse):
-                work.add(number, line)
-                bar.update(file.tell() - bar.n if size is not None else len(line))
-            return work.finish()
+        with opened_installation(config, args.tenant_key_env, embedder) as here:
+            bulk = _bulk(args, config, here.store, embedder)
+            placing = Placing(here.tenant, args.tenant)
+            work = Importing(bulk, placing, installation_of(here.secret), here.journal)
+            with opened(args.file) as (file, size), _bar(size) as bar:
+                for number, line in lines_of(file, bulk.refuse):
+                    work.add(number, line)
+                    bar.update(file.tell() - bar.n if size is not None else len(line))
+                return work.finish()
     finally:
-        journal.close()
-        store.close()
         if embedder is not None:
             embedder.close()
 
@@ -110,8 +102,7 @@ def _of_others(args: argparse.Namespace, config: Config) -> Report:
     key = "" if args.tenant_key_env is None else key_in(args.tenant_key_env)
     assembled = build(config, progress=_say)
     try:
-        cache, door = assembled.cache, assembled.doorkeeper
-        tenant = ANYBODY if not key else (door.named if door else assembled.tenant_of)(key)
+        cache, tenant = assembled.cache, tenant_asking(assembled, key)
         store: Any = cache.layers.store
         bulk = _bulk(args, config, store, cache.layers.embedder)
         model = args.model or assembled.default_model

@@ -12,11 +12,10 @@ from typing import Any
 from tqdm import tqdm
 
 from semcache.assembly import Assembled, build
-from semcache.commands.whose import key_in
+from semcache.commands.whose import key_in, tenant_asking
 from semcache.config import Config
 from semcache.errors import ConfigError
 from semcache.transfer.asked import Asker
-from semcache.transfer.placing import ANYBODY
 from semcache.transfer.reading import lines_of, opened
 from semcache.transfer.warming import Warmed, Warming
 
@@ -58,9 +57,9 @@ def run(args: argparse.Namespace, config: Config) -> int:
 
 async def _warm(args: argparse.Namespace, assembled: Assembled, key: str) -> Warmed:
     try:
-        door = assembled.doorkeeper
-        tenant = ANYBODY if not key else (door.named if door else assembled.tenant_of)(key)
-        asker = Asker(tenant, args.model or assembled.default_model, args.system)
+        asker = Asker(
+            tenant_asking(assembled, key), args.model or assembled.default_model, args.system
+        )
         with (
             opened(args.file) as (file, _),
             tqdm(total=_count(args.file), desc="warm", unit=" lines", disable=None) as bar,

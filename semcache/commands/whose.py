@@ -6,11 +6,13 @@ import argparse
 import os
 import time
 
+from semcache.assembly import Assembled
 from semcache.config import Config
 from semcache.errors import ConfigError
 from semcache.keys import tenant_of
 from semcache.pass_through import PassThrough
 from semcache.server_keys import Doorkeeper, ServerKey, digest_of
+from semcache.transfer.placing import ANYBODY
 
 
 def add_tenant(parser: argparse.ArgumentParser, what: str) -> None:
@@ -30,14 +32,6 @@ def members_of(namespace: str, secret: bytes) -> str:
     return Doorkeeper([member], secret, time.monotonic).named("-")
 
 
-def tenant_in(args: argparse.Namespace, config: Config, secret: bytes) -> str | None:
-    """The tenant that the options name, or None. Raises ConfigError, AuthenticationError."""
-    if args.tenant_key_env is not None:
-        return tenant_of_key(key_in(args.tenant_key_env), config, secret)
-    tenant: str | None = args.tenant
-    return tenant
-
-
 def key_in(name: str) -> str:
     """The key that an environment variable holds. Raises ConfigError."""
     key = os.environ.get(name, "")
@@ -53,6 +47,17 @@ def tenant_of_key(key: str, config: Config, secret: bytes) -> str:
     if config.server.keys:
         return Doorkeeper(config.server.keys, secret, time.monotonic).named(key)
     return tenant_of(secret, key)
+
+
+def tenant_asking(assembled: Assembled, key: str) -> str:
+    """The tenant of a key, or nobody's without one; what is sealed with it can be opened then."""
+    if not key:
+        return ANYBODY
+    door = assembled.doorkeeper
+    tenant = assembled.tenant_of(key) if door is None else door.named(key)
+    if assembled.ring is not None:
+        assembled.ring.learn(tenant, key)
+    return tenant
 
 
 async def _unasked(key: str) -> bool:

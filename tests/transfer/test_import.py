@@ -248,6 +248,28 @@ def test_every_kind_of_key_is_made_again_and_what_was_wrong_stays_wrong(
     journal.close()
 
 
+def test_what_is_sealed_is_opened_for_its_key_and_sealed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sealed = ["evaluation: exact", "store: {encryption: caller}"]
+    here, there = (options(tmp_path / one, *sealed) for one in "ab")
+    monkeypatch.setenv("KEY", "sk-1")
+    monkeypatch.setenv("OTHER", "sk-2")
+    path, again = tmp_path / "out.jsonl", tmp_path / "again.jsonl"
+    written(path, [nobodys(f"k{at}") for at in range(3)])
+    assert run("import", str(path), *here) == 1  # nobody has no key to seal with
+    assert run("import", str(path), "--tenant-key-env", "KEY", *here) == 0
+    for kept in (tmp_path / "a" / "data").iterdir():
+        assert b"answer of k1" not in kept.read_bytes()
+    assert run("export", str(again), *here) == 1
+    assert "3 entries are left out" in capsys.readouterr().err
+    assert run("export", str(again), "--overwrite", "--tenant-key-env", "KEY", *here) == 0
+    assert b"answer of k1" in again.read_bytes()
+    assert run("import", str(again), "--tenant-key-env", "OTHER", *there) == 0
+    assert run("export", str(path), "--overwrite", "--tenant-key-env", "OTHER", *there) == 0
+    assert path.read_bytes().count(b"answer of k") == 3
+
+
 def test_killed_in_the_middle_and_run_again(tmp_path: Path) -> None:
     """kill -9 between two commits, or in one: the second run makes it whole, nothing is twice."""
     there = options(tmp_path / "b", "evaluation: exact")
