@@ -95,7 +95,7 @@ class GatheringTransport:
 
     def _flush(self) -> None:
         held, self._held = self._held, []
-        if held:
+        if held and not self._transport.is_closing():  # else the client has left meanwhile
             self._transport.write(held[0] if len(held) == 1 else b"".join(held))
 
     def __getattr__(self, name: str) -> Any:

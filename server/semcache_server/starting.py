@@ -13,6 +13,7 @@ from semcache.assembly import build, make_private
 from semcache.config import Config
 from semcache.errors import SemcacheError
 from semcache_server.logs import log_to_stderr
+from semcache_server.notifying import tell_systemd
 from semcache_server.options import checked, parser
 from semcache_server.ports import listen_beside, reserve
 from semcache_server.reloading import Hangup
@@ -45,7 +46,7 @@ def _serve(args: argparse.Namespace, config: Config, worker: Worker | None) -> i
     hangup = Hangup()
     _own_process()
     assembled = build(config, progress=_say)
-    server, shared, on = config.server, None, Listening()
+    server, shared, on = config.server, None, Listening(ready=_ready)
     if worker is None:
         where = f"http://{server.host}:{server.port}"
         _say(f"semcache is ready on {where} (model: {assembled.default_model})")
@@ -68,7 +69,13 @@ def _supervise(argv: Sequence[str], config: Config) -> int:
             stack.enter_context(one)
         supervisor = Supervisor(work, argv, server.workers, port, server.shutdown_grace_s)
         line = f"semcache is ready on {where}: {server.workers} workers"
-        return supervisor.run(partial(_say, line))
+        return supervisor.run(partial(_ready, line))
+
+
+def _ready(line: str = "") -> None:
+    if line:
+        _say(line)
+    tell_systemd("READY=1")
 
 
 def _own_process() -> None:

@@ -79,11 +79,15 @@ def write(path: Path, config: dict[str, Any]) -> None:
 
 
 @contextmanager
-def server_process(file: Path, *options: str) -> Iterator[Process]:
+def server_process(file: Path, *options: str, **environment: str) -> Iterator[Process]:
     """Start with this file, wait until it is ready, and end it with SIGTERM."""
     port = free_port()
     told = [sys.executable, "-m", "semcache_server", "-f", str(file), "-p", str(port), *options]
-    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'server'}", "OMP_NUM_THREADS": "1"}
+    env = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'server'}",
+        "OMP_NUM_THREADS": "1",
+    } | environment
     child = subprocess.Popen(told, stderr=subprocess.PIPE, text=True, env=env, cwd=file.parent)
     with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=WAIT_S) as http:
         process = Process(child, http)

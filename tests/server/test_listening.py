@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import uvloop
 
 from semcache.chat import ChatRequest
 from semcache.completion import Chunk
@@ -52,6 +53,27 @@ def test_closing_sends_what_was_written() -> None:
         assert transport.is_closing()
 
     assert asyncio.run(sent(say)) == [b"bye"]
+
+
+def test_writing_to_a_client_that_has_left_is_no_error() -> None:
+    errors: list[Any] = []
+
+    async def scenario() -> None:
+        ours, theirs = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: errors.append(context))
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+        gathering = GatheringTransport(transport, loop)
+        gathering.write(b"one")
+        transport.abort()  # as when the connection is lost
+        await asyncio.sleep(0.01)
+        gathering.write(b"another")
+        await asyncio.sleep(0.01)
+        theirs.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scenario())
+    assert not errors
 
 
 def test_posts_to_a_direct_path_and_nothing_else_skip_the_framework() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -87,9 +88,15 @@ def hup(process: Process) -> int:
 
 def test_a_running_server_takes_a_new_configuration_over(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    with Loopback(answering(OLD)) as old, Loopback(answering(NEW)) as new:
+    with (
+        Loopback(answering(OLD)) as old,
+        Loopback(answering(NEW)) as new,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd,
+    ):
+        systemd.bind(str(tmp_path / "notify"))
         write(file, config_of(old, tmp_path))
-        with server_process(file) as process:
+        with server_process(file, NOTIFY_SOCKET=str(tmp_path / "notify")) as process:
+            assert systemd.recv(100) == b"READY=1"
             with Load(process.http) as load:
                 assert OLD in ask(process.http, "who?").text
                 prices = {"m": {"input": 1000.0, "output": 1000.0}}
