@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 from selenium.common.exceptions import StaleElementReferenceException
@@ -51,7 +51,7 @@ class Page:
             try:
                 value = found()
             except StaleElementReferenceException:
-                value = None  # type: ignore[assignment]
+                value = None
             if value:
                 return value
             time.sleep(0.03)
@@ -65,9 +65,9 @@ class Page:
     def one(self, css: str, text: str = "") -> WebElement:
         """The first element that shows this text."""
         return self.until(
-            lambda: next((e for e in self.all(css) if text in e.text and e.is_displayed()), None),
+            lambda: [e for e in self.all(css) if text in e.text and e.is_displayed()],
             f"{css} with '{text}'",
-        )
+        )[0]
 
     def gone(self, css: str, text: str = "") -> None:
         """Wait until no element shows this text."""
@@ -113,14 +113,14 @@ class Page:
 
     def asked_for(self) -> Iterator[str]:
         """The addresses of all requests since the last call."""
-        for line in self.driver.get_log("performance"):
+        for line in cast(Any, self.driver).get_log("performance"):
             message = json.loads(line["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
                 yield str(message["params"]["request"]["url"])
 
     def complaints(self) -> list[str]:
         """What the console says since the last call."""
-        return [str(line["message"]) for line in self.driver.get_log("browser")]
+        return [str(line["message"]) for line in cast(Any, self.driver).get_log("browser")]
 
 
 @contextmanager

@@ -105,7 +105,8 @@ def test_the_key_is_asked_for_and_leaves_the_address(visit: Visit) -> None:
     page.click("#lock")
     page.one("form.unlock")
     assert page.run("return sessionStorage.length") == 0
-    page.driver.get(f"{visit.url}#key={KEY}")
+    page.driver.get(f"{visit.url}#key={KEY}")  # the same page: only its fragment changes
+    page.one(".tile", "Hit rate")
     page.driver.refresh()
     page.one(".tile", "Hit rate")
     assert page.driver.current_url == visit.url

@@ -3,9 +3,10 @@
 import { chat, get } from "./api.js";
 import { badge, card, empty, h, problem, show } from "./dom.js";
 import { openEntry } from "./entry.js";
-import { cosine, duration, NONE } from "./format.js";
+import { cosine, count, duration, ms, NONE, usd } from "./format.js";
 
 const STATUS = { HIT: "hit", SEMANTIC_HIT: "semantic", COALESCED: "coalesced", STALE: "stale", MISS: "miss", BYPASS: "bypass" };
+const engines = new Map();
 const kept = { question: "", system: "", key: "", model: "", cache: "with", knowledge: true };
 
 export function ask(node, context) {
@@ -59,6 +60,7 @@ async function models(select, { signal }) {
   const listed = await get("/v1/models", {}, signal).catch(() => ({ data: [] }));
   const own = answerers.flatMap((one) => one.models.filter((name) => !name.includes("*")).map((name) => [name, one.name]));
   const others = listed.data.filter((one) => one.owned_by !== "semcache").map((one) => [one.id, one.owned_by]);
+  for (const [name, who] of [...others, ...own]) engines.set(name, who);
   const every = [...new Map([...others, ...own])].sort(([a], [b]) => own.some(([name]) => name === b) - own.some(([name]) => name === a));
   select.append(...every.map(([name, who]) => h("option", { value: name }, who ? `${name} (${who})` : name)));
   if (every.some(([name]) => name === kept.model)) select.value = kept.model;
@@ -67,7 +69,7 @@ async function models(select, { signal }) {
 // ------------------------------------------------------------------------------------- one answer
 
 function run(asked, context) {
-  const state = { started: 0, text: "", headers: null, first: null, done: null, sources: [], usage: null };
+  const state = { engine: engines.get(asked.model) ?? "engine", started: 0, text: "", headers: null, first: null, done: null, sources: [], usage: null };
   const path = h("ol", { class: "path", "aria-label": "Layers" });
   const answer = h("div", { class: "answer text", "aria-live": "polite" });
   const facts = h("div", { class: "run-facts" });
@@ -124,16 +126,16 @@ function cited(citations) {
 }
 
 // Which layers were asked, and which one answered.
-function layers({ headers, started, done, failed }) {
+function layers({ headers, done, failed, engine: named }) {
   const status = headers?.get("x-semcache-status") ?? null;
   const outcome = STATUS[status] ?? null;
-  const engine = headers?.get("x-semcache-answerer") || "engine";
+  const engine = headers?.get("x-semcache-answerer") || named;
   const waiting = headers === null && done === null;
   const at = { hit: 0, stale: 0, semantic: 1, coalesced: 2, miss: 2, bypass: 2 }[outcome] ?? (failed ? 2 : -1);
   const passed = outcome === "bypass" ? "skipped" : "passed";
   return [["Exact", "the same request"], ["Semantic", "in other words"], [outcome === "coalesced" ? "In flight" : `Engine`, outcome === "coalesced" ? "shared with another" : engine]].map(([name, sub], place) => {
     const kind = waiting || at < 0 ? "waiting" : place < at ? passed : place === at ? (failed ? "failed" : "answered") : "idle";
-    return h("li", { class: `${kind} ${kind === "answered" ? `c-${outcome}` : ""}` }, h("b", null, name), h("span", { class: "sub" }, kind === "skipped" ? "not asked" : sub),
+    return h("li", { class: `${kind} ${kind === "answered" ? `c-${outcome}` : ""}` }, h("b", null, name), h("span", { class: "sub" }, kind === "skipped" ? "not asked" : kind === "idle" ? "not needed" : sub),
       kind === "answered" ? h("span", { class: "sr" }, "answered") : null);
   });
 }
@@ -151,9 +153,16 @@ function told({ headers, started, first, done, usage }, context) {
     [done === null ? "So far" : "Whole answer", started ? duration((now - started) / 1000) : NONE],
     similarity ? ["Cosine", cosine(Number(similarity))] : null,
     usage ? ["Tokens", `${usage.prompt_tokens} in, ${usage.completion_tokens} out`] : null,
-    saved ? ["Saved", saved] : null,
-    detail ? ["Reason", detail[1] ?? detail[2]] : null,
+    saved ? ["Saved", savedOf(saved)] : null,
+    detail ? ["Reason", (detail[1] ?? detail[2]).replaceAll(";", " · ")] : null,
     entry ? ["Entry", h("button", { type: "button", class: "link", onclick: () => openEntry(Number(entry), context) }, `${entry}: why`)] : null,
   ];
   return h("dl", { class: "inline-facts" }, rows.filter(Boolean).map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
+}
+
+// Of `tokens=138, usd-micros=84, ms=986`.
+function savedOf(header) {
+  const found = Object.fromEntries(header.split(",").map((one) => one.trim().split("=")));
+  const said = [found.tokens && `${count(Number(found.tokens))} tokens`, found["usd-micros"] && usd(Number(found["usd-micros"]) / 1e6), found.ms && ms(Number(found.ms))];
+  return said.filter(Boolean).join(" · ") || header;
 }

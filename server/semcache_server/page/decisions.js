@@ -58,7 +58,7 @@ function row(one, context) {
     h("td", { class: "asked" }, open ? h("button", { class: "cellbutton", type: "button", "aria-label": `Why: ${one.question || "this decision"}` }, question) : question,
       h("span", { class: "sub" }, `tenant ${short(one.tenant)}`)),
     h("td", { class: "why" }, one.reason || NONE),
-    h("td", { class: "num sim" }, cosine(one.similarity)),
+    h("td", { class: "num sim" }, one.tier === "exact" ? NONE : cosine(one.similarity)),
     h("td", { class: "num took" }, ms(one.lookup_ms)),
     h("td", { class: "who" }, one.answerer || NONE));
 }

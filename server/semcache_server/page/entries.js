@@ -103,7 +103,7 @@ export function condition(one) {
 // ---------------------------------------------------------------------------------------- in bulk
 
 function invalidate(known, models, reload) {
-  const field = (name, input) => h("label", { class: "field" }, h("span", null, name), input);
+  const field = (name, input, more = "") => h("label", { class: `field ${more}` }, h("span", null, name), input);
   const tenant = h("input", { value: known.tenant, placeholder: "any", spellcheck: "false" });
   const model = h("select", null, models.map((one) => h("option", { value: one.value }, one.value || "any")));
   model.value = known.model;
@@ -116,7 +116,7 @@ function invalidate(known, models, reload) {
     .filter(([, value]) => value !== ""));
   const box = confirmBox("Invalidate entries", [
     h("p", { class: "muted" }, "Entries for which all of this holds are deleted, for every process."),
-    field("Tenant", tenant), field("Model", model), field("Namespace", namespace), field("Question", question), field("Age", age), told,
+    h("div", { class: "fields" }, field("Tenant", tenant), field("Model", model), field("Namespace", namespace), field("Age", age), field("Question", question, "all")), told,
   ], "Look what would go", async (button) => {
     if (body && JSON.stringify(body) === JSON.stringify(said())) {
       const done = await post("/v1/cache/invalidate", body);

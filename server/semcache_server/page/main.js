@@ -16,6 +16,7 @@ const live = document.getElementById("live");
 const lock = document.getElementById("lock");
 
 let stop = null;
+let inside = false;
 
 // --------------------------------------------------------------------------------------- views
 
@@ -78,21 +79,22 @@ function failed(node, error, signal) {
 function enter() {
   tabs.hidden = lock.hidden = false;
   if (!tabs.children.length) show(tabs, Object.entries(VIEWS).map(([name, [text]]) => h("a", { href: `#${name}` }, text)));
-  addEventListener("hashchange", moved);
+  inside = true;
   open();
 }
 
-function moved() {
-  if (new URLSearchParams(location.hash.slice(1)).get("key")) takeKey();
-  open();
-}
+// Another view, or an address with a key that was pasted over this one.
+addEventListener("hashchange", () => {
+  if (new URLSearchParams(location.hash.slice(1)).has("key") && takeKey()) enter();
+  else if (inside) open();
+});
 
 // ----------------------------------------------------------------------------------------- key
 
 function unlock(error) {
   stop?.abort();
   forgetKey();
-  removeEventListener("hashchange", moved);
+  inside = false;
   tabs.hidden = lock.hidden = live.hidden = true;
   document.querySelectorAll("dialog[open]").forEach((one) => one.close());
   document.title = "semcache";

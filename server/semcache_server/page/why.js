@@ -20,7 +20,7 @@ function verdict(decision) {
   const outcome = decision.outcome === "hit" ? (decision.tier === "exact" ? "hit" : "semantic") : decision.outcome;
   const numbers = [["cosine", decision.similarity ?? decision.nearest], ["threshold", decision.threshold], ["score", decision.score]]
     .filter(([, value]) => value !== null && value !== undefined).map(([name, value]) => `${name} ${cosine(value)}`);
-  return h("p", { class: "row verdict" }, badge(outcome), h("span", null, decision.reason), h("span", { class: "sub" }, numbers.join(" · ")));
+  return h("p", { class: "row verdict" }, badge(outcome), decision.reason !== decision.tier && h("span", null, decision.reason), h("span", { class: "sub" }, numbers.join(" · ")));
 }
 
 function step(name, text, good) {
