@@ -1,13 +1,16 @@
-"""Which passages an answer was given: told beside the answer, and in its text when asked."""
+"""Which passages an answer was given: told beside the answer, in its text when asked; or none."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from semcache.chat import ChatRequest
 from semcache.errors import RequestError
 from semcache.retrieval import Passage
+
+_OWN_FIELDS = frozenset({"knowledge", "sources_in_text"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +49,15 @@ def asks_for_sources(request: ChatRequest, otherwise: bool) -> bool:
     if not isinstance(asked, bool):
         raise RequestError("'sources_in_text' must be true or false.", param="sources_in_text")
     return asked
+
+
+def wants_documents(request: ChatRequest) -> bool:
+    """Whether the documents may be used: a request with `"knowledge": false` does without."""
+    return request.options.get("knowledge") is not False
+
+
+def without_own_fields(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A request's body for other servers, which would not know what is asked of the documents."""
+    if not _OWN_FIELDS.intersection(body):
+        return body
+    return {name: value for name, value in body.items() if name not in _OWN_FIELDS}

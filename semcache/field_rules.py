@@ -85,6 +85,7 @@ RULES: Mapping[str, Rule] = {
     "user": _of(str, "a text"),
     "suffix": _of(str, "a text"),
     "echo": _of(bool, "true or false"),
+    "knowledge": _of(bool, "true or false"),
     "dimensions": _integer(1, 65_536),
     "encoding_format": Rule(lambda v: v in ("float", "base64"), "'float' or 'base64'"),
     "background": _of(bool, "true or false"),

@@ -7,7 +7,8 @@ it, the best one last, after an instruction that never changes; a question that 
 goes through as it came. Either way the caller's own words follow unchanged, and answers carry what
 they were given as `citations`.
 
-Only what is asked as a chat is grounded: a legacy completion goes through as it came.
+Only what is asked as a chat is grounded: a legacy completion goes through as it came, and so does
+a chat that says `"knowledge": false`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from hashlib import blake2b
 from typing import Any, cast
 
 from semcache.chat import ChatRequest, Message, message_text
-from semcache.citations import Citation
+from semcache.citations import Citation, wants_documents
 from semcache.completion import Chunk
 from semcache.grounds import Grounds
 from semcache.interfaces import Relayed
@@ -127,7 +128,7 @@ class Grounded:
     def source(self, request: ChatRequest) -> Source:
         """The other answerer's, with the documents and how they are given."""
         source = self._answerer.source(request)
-        if request.kind != "chat":
+        if not _is_grounded(request):
             return source
         how = blake2b(repr(self._settings).encode(), digest_size=8).hexdigest()
         return replace(
@@ -169,7 +170,7 @@ class Grounded:
     def _grounded(self, request: ChatRequest) -> _Given:
         state, settings = self._ready(), self._settings
         base = state.collection.digest
-        if request.kind != "chat":
+        if not _is_grounded(request):
             return _Given(request, (), Grounds("", ""))
         if state.whole is not None and len(state.collection):
             text = f"{settings.instruction}\n\n{state.whole}"
@@ -218,6 +219,10 @@ class Grounded:
         if self._state is None:
             raise RuntimeError("load() comes first")
         return self._state
+
+
+def _is_grounded(request: ChatRequest) -> bool:
+    return request.kind == "chat" and wants_documents(request)
 
 
 def question_of(messages: Sequence[Message]) -> str:

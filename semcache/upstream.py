@@ -18,6 +18,7 @@ import orjson
 
 from semcache.answer_form import error_in, is_event_stream, is_last, is_whole, is_wire_of
 from semcache.chat import ChatRequest, Kind
+from semcache.citations import without_own_fields
 from semcache.completion import Chunk, Completion, replay
 from semcache.endpoint import MAX_ANSWER_BYTES, Endpoint, UpstreamSettings
 from semcache.errors import AuthenticationError, UpstreamError
@@ -126,7 +127,7 @@ class Upstream:
 
     async def _ask(self, request: ChatRequest) -> httpx2.Response:
         """An open response, with usage asked for in a stream where the caller did not."""
-        path, wire = _PATHS[request.kind], request.to_wire()
+        path, wire = _PATHS[request.kind], without_own_fields(request.to_wire())
         headers = self._headers(request)
         has_usage = request.include_usage or request.kind == "response"
         if not request.stream or has_usage or not self._asks_usage:

@@ -105,6 +105,22 @@ def test_small_documents_are_the_same_first_words_of_every_prompt(
         assert [one["document"] for one in wire["citations"]] == ["lamp.md", "returns.md"]
 
 
+def test_a_request_may_do_without_the_documents(
+    folder: Path, tmp_path: Path, server: Loopback
+) -> None:
+    parts = assembled(tmp_path, server.base_url)
+    bare = request(user(ASKED), knowledge=False, sources_in_text=False)
+    told = ask(parts, request(user(ASKED)), bare)
+    told += ask(parts, bare)
+    closed(parts)
+    assert [how for how, _ in told] == ["Miss", "Miss", "Hit"]
+    given, without = (seen.json() for seen in server.requests)
+    assert without == {"model": "m", "messages": [user(ASKED)]}
+    assert given["messages"][0]["role"] == "system"
+    assert "citations" in told[0][1]
+    assert "citations" not in told[1][1]
+
+
 def test_of_large_documents_the_best_passages_stand_before_the_question(
     folder: Path, tmp_path: Path, server: Loopback
 ) -> None:

@@ -30,7 +30,7 @@ from semcache.cag.spelling_out import spelt_out
 from semcache.cag.turns import Turns, turns_of
 from semcache.cag.wire import WireForm
 from semcache.chat import ChatRequest
-from semcache.citations import Citation, asks_for_sources, sources_text
+from semcache.citations import Citation, asks_for_sources, sources_text, wants_documents
 from semcache.completion import Chunk
 from semcache.errors import AnswerError, EngineError, RequestError
 from semcache.grounds import Grounds
@@ -45,13 +45,21 @@ _Events: TypeAlias = "asyncio.Queue[Event | BaseException]"
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """All that `load` makes. `reading` is swapped when the knowledge changes."""
+    """All that `load` makes. `reading` is swapped when the knowledge changes.
+
+    `bare` is for requests that want none of it.
+    """
 
     loaded: Loaded
     scheduler: Scheduler
     turns: Turns
     reader: KnowledgeReader
     reading: Reading
+    bare: Reading
+
+    def for_request(self, request: ChatRequest) -> Reading:
+        """What it is to be answered from."""
+        return self.reading if wants_documents(request) else self.bare
 
 
 class CagEngine:
@@ -110,11 +118,11 @@ class CagEngine:
                     self._library,
                     self._may_decline,
                 )
-                reading = reader.read(tell)
+                reading, bare = reader.read(tell), reader.bare()
             except BaseException:
                 scheduler.close()
                 raise
-            self._state = _Ready(loaded, scheduler, turns, reader, reading)
+            self._state = _Ready(loaded, scheduler, turns, reader, reading, bare)
 
     def reload_knowledge(self) -> bool:
         """Read the documents anew if they have changed; whether the knowledge is another one now.
@@ -154,12 +162,12 @@ class CagEngine:
     def source(self, request: ChatRequest) -> Source:
         """The model with all that shapes its answers, and the knowledge."""
         state = self._ready()
-        reading = state.reading
-        return Source(self.name, _model_of(state), reading.keyed, reading.digest)
+        reading = state.for_request(request)
+        return Source(self.name, _model_of(state, reading), reading.keyed, reading.digest)
 
     def grounds(self, request: ChatRequest) -> Grounds:
         """Implements `interfaces.FromDocuments`."""
-        return self._ready().reading.grounds(self._conversation(request))
+        return self._ready().for_request(request).grounds(self._conversation(request))
 
     def models(self) -> Sequence[str]:
         """The served names, the model's own first."""
@@ -176,7 +184,8 @@ class CagEngine:
         events: _Events = asyncio.Queue()
         conversation = self._conversation(request)
         in_text = asks_for_sources(request, self._settings.sources_in_text)
-        ground = await asyncio.to_thread(state.reading.ground, conversation)
+        reading = state.for_request(request)
+        ground = await asyncio.to_thread(reading.ground, conversation)
         tell = _teller(asyncio.get_running_loop(), events)
         job = Answering(state.turns, ground, options, tell)
         wire = self._wire_form(request, options, state)
@@ -220,7 +229,8 @@ class CagEngine:
 
     def _wire_form(self, request: ChatRequest, options: Options, state: _Ready) -> WireForm:
         prefix = "chatcmpl" if request.kind == "chat" else "cmpl"
-        parts = (_model_of(state), state.reading.digest)
+        reading = state.for_request(request)
+        parts = (_model_of(state, reading), reading.digest)
         return WireForm(
             kind=request.kind,
             id=f"{prefix}-{secrets.token_hex(14)}",
@@ -236,11 +246,11 @@ class CagEngine:
         return self._state
 
 
-def _model_of(state: _Ready) -> str:
+def _model_of(state: _Ready, reading: Reading) -> str:
     """The model with all that shapes its answers."""
-    if not state.reading.way:
+    if not reading.way:
         return state.loaded.fingerprint
-    return digest_of(state.loaded.fingerprint.encode(), state.reading.way.encode())
+    return digest_of(state.loaded.fingerprint.encode(), reading.way.encode())
 
 
 def _teller(

@@ -56,7 +56,11 @@ class KnowledgeReader:
             return self._collected(self._library.update(progress), progress)
         if self._settings.mode in {"tree", "blocks"}:
             raise ConfigError(f"'cag.mode' {self._settings.mode} needs documents: name a folder.")
-        return self._whole(self._prompts(""), "", progress)
+        return self.bare()
+
+    def bare(self) -> Reading:
+        """Nothing: for requests that want no documents."""
+        return self._whole(self._prompts(""), "", lambda line: None)
 
     def reread(self, reading: Reading, progress: Progress) -> Reading:
         """What has changed since, read anew; the same digest where nothing has."""

@@ -102,6 +102,22 @@ async def test_gpt2_answers_in_the_plain_format(make_engine: MakeEngine, tmp_pat
     assert completion.wire["usage"]["prompt_tokens"] == len(prompt)
 
 
+async def test_a_request_may_do_without_the_knowledge(
+    make_engine: MakeEngine, tiny_llama: Path
+) -> None:
+    engine, oracle = make_engine(), Oracle(tiny_llama)
+    asked = request("Where?", knowledge=False)
+    completion = await ask(engine, asked)
+    answer, reason = oracle.greedy(oracle.chat_ids([{"role": "user", "content": "Where?"}]), 24)
+    assert _told(completion)[:2] == (oracle.text(answer), reason)
+    assert "citations" not in completion.wire
+    assert engine.source(asked).knowledge == engine.source(asked).base == ""
+    assert engine.source(request("Where?")).knowledge == engine.knowledge_digest != ""
+    assert (await ask(engine, request("Where?", knowledge=True))).wire["usage"] != (
+        completion.wire["usage"]
+    )
+
+
 async def test_without_knowledge_the_model_answers_plainly(
     make_engine: MakeEngine, tiny_llama: Path
 ) -> None:
