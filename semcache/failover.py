@@ -188,7 +188,9 @@ class Failover:
             circuit.good()
             return
         self._mark(at, self._clock() + DOWN_S)
-        if error.status == 429:  # it is there, and says who has asked too much
+        if error.status == 500:  # it is there, and one caller's request may be what breaks it
+            circuit.good()
+        elif error.status == 429:  # it is there, and says who has asked too much
             circuit.good()
             self._ban(at, request, error)
         elif circuit.failed():

@@ -80,10 +80,10 @@ class Layers:
 
     def recall(self, plan: Plan) -> Decided | None:
         """An exact hit in memory that no other process has made untrue, or None."""
-        now = self.clock()
-        item = self._remembered(plan, now)
+        item = self._variant(plan) if plan.admission.variants else self.memory.get(plan.key.exact)
         if item is None:
             return None
+        now = self.clock()
         try:
             if item.version != self.store.version() or not is_current(plan, item.entry):
                 return None
@@ -98,10 +98,8 @@ class Layers:
             return None
         return Decided(decision, item.rendered)
 
-    def _remembered(self, plan: Plan, now: float) -> Remembered | None:
-        if not plan.admission.variants:
-            return self.memory.get(plan.key.exact)
-        chosen = one_of(plan, self.memory.entry, now, self.chance)
+    def _variant(self, plan: Plan) -> Remembered | None:
+        chosen = one_of(plan, self.memory.entry, self.clock(), self.chance)
         return None if chosen is None else self.memory.get(chosen.key)
 
     def look_up(self, plans: Sequence[Plan]) -> list[Decided]:

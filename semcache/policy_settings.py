@@ -11,8 +11,6 @@ from semcache.guards import DEFAULT_GUARDS
 from semcache.prices import NO_PRICES, Prices
 from semcache.usage import UsageMode
 
-ROUTES = ("chat", "completions", "responses", "embeddings")
-
 
 @dataclass(frozen=True, slots=True)
 class TtlRule:
@@ -22,9 +20,9 @@ class TtlRule:
     `stale_while_revalidate_s` None: as for all others.
     """
 
+    ttl_s: float | None
     model: str = "*"
     route: Literal["*", "chat", "completions", "responses", "embeddings"] = "*"
-    ttl_s: float | None = None
     stale_while_revalidate_s: float | None = None
 
     def holds(self, model: str, route: str) -> bool:

@@ -43,7 +43,8 @@ class Plan:
     def shareable(self) -> bool:
         """Whether identical requests in flight may share this one's answer."""
         asked = self.directives
-        wants_any = asked == NONE or replace(asked, replay=None) == NONE
+        # The key knows the namespace, and the pace is each reader's own.
+        wants_any = asked == NONE or replace(asked, replay=None, namespace="") == NONE
         return self.admission.read and not self.admission.variants and wants_any
 
     @property

@@ -88,11 +88,13 @@ def test_identical_requests_in_flight_share_one_answer(world: World) -> None:
         async with world.cache() as cache:
             asking = [asyncio.create_task(cache.ask(ask())) for _ in range(8)]
             replies = await asyncio.gather(*asking)
-            late = await cache.ask(ask(stream=True))
+            late = await cache.ask(ask(stream=True), Directives(replay=5.0))
+            there = [await cache.ask(ask(), Directives(namespace="n")) for _ in range(2)]
             world.answerer.gate.set()
-            for reply in [*replies, late]:
+            for reply in [*replies, late, *there]:
                 assert await answered(reply) == echo(ask())
-            assert len(world.answerer.calls) == 1
+            assert len(world.answerer.calls) == 2
+            assert [reply.collapsed for reply in there] == [False, True]
             assert [reply.collapsed for reply in replies].count(False) == 1
             assert late.collapsed
 

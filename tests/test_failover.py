@@ -237,3 +237,16 @@ def test_too_many_requests_hold_for_the_key_and_model_that_made_them(stage: Any)
 
     told = run(servers, limited, clock, Persistence(failures=1))
     assert told == ["another model", "own key", "again"]
+
+
+def test_a_request_that_breaks_the_server_does_not_keep_others_from_it(stage: Any) -> None:
+    broken = Json({"error": {"message": "assertion failed"}}, status=500)
+    servers = stage([broken, broken, broken, says("to another")])
+
+    async def poison(failover: Failover) -> str:
+        for _ in range(3):
+            with pytest.raises(UpstreamError, match="500"):
+                await ask(failover)
+        return await ask(failover)
+
+    assert run(servers, poison, None, Persistence(failures=2)) == "to another"

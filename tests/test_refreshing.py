@@ -163,9 +163,9 @@ def test_a_caller_without_an_event_loop_has_it_made_in_a_thread(tmp_path: Path) 
 
 
 RULES = (
-    TtlRule("gpt-*", "chat", 60.0, 5.0),
-    TtlRule("gpt-4o", "completions", None),
-    TtlRule("*", "responses", 7.0),
+    TtlRule(60.0, "gpt-*", "chat", 5.0),
+    TtlRule(None, "gpt-4o", "completions"),
+    TtlRule(7.0, route="responses"),
 )
 
 
@@ -199,9 +199,11 @@ def test_an_answer_lives_as_its_models_rule_says_and_a_caller_shortens_it() -> N
 
 def test_rules_are_read_and_checked() -> None:
     given = {"ttls": [{"model": "gpt-*", "route": "chat", "ttl_s": 60}]}
-    assert read_section(PolicySection, given, "policy").ttls == (TtlRule("gpt-*", "chat", 60),)
+    assert read_section(PolicySection, given, "policy").ttls == (TtlRule(60, "gpt-*", "chat"),)
     with pytest.raises(ConfigError, match=r"policy\.ttls\[0\]\.route"):
-        read_section(PolicySection, {"ttls": [{"route": "chats"}]}, "policy")
+        read_section(PolicySection, {"ttls": [{"ttl_s": 1, "route": "chats"}]}, "policy")
+    with pytest.raises(ConfigError, match=r"policy\.ttls\[0\].*ttl_s"):
+        read_section(PolicySection, {"ttls": [{"model": "gpt-*"}]}, "policy")
     with pytest.raises(ConfigError, match=r"policy\.ttls\[0\]"):
         PolicySection(ttls=(TtlRule(ttl_s=-1.0),)).check()
 
