@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -19,7 +19,6 @@ from semcache.config import Config
 from semcache.directives import ONLY_IF_CACHED
 from semcache.errors import ConfigError, RequestError
 from semcache.interfaces import Embedder
-from semcache.store import LocalStore
 from semcache.transfer.bulk import Bulk, Report
 from semcache.transfer.foreign import Adopting
 from semcache.transfer.gptcache_folder import GptcacheFolder
@@ -28,6 +27,9 @@ from semcache.transfer.importing import Importing
 from semcache.transfer.litellm_dump import foreign_of
 from semcache.transfer.placing import Placing
 from semcache.transfer.reading import lines_of, opened
+
+if TYPE_CHECKING:
+    from semcache.store import LocalStore
 
 
 def add(commands: Any) -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from semcache.assembly import make_private, open_store, read_secret
 from semcache.commands.whose import key_in, tenant_of_key
@@ -12,7 +13,9 @@ from semcache.config import Config
 from semcache.doors import open_ring
 from semcache.interfaces import Embedder
 from semcache.journal import Journal
-from semcache.store import LocalStore
+
+if TYPE_CHECKING:
+    from semcache.store import LocalStore
 
 
 @dataclass(frozen=True, slots=True)
