@@ -35,6 +35,7 @@ def cited(request: ChatRequest) -> Completion:
 class Visit:
     page: Page
     http: httpx2.Client
+    answerer: ScriptedAnswerer
 
     @property
     def url(self) -> str:
@@ -60,14 +61,15 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def visit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
+    answerer = ScriptedAnswerer(cited)
     with (
         browsing(tmp_path_factory.mktemp("profile")) as page,
-        serving(tmp_path_factory.mktemp("data"), ScriptedAnswerer(cited), admin=DOOR) as http,
+        serving(tmp_path_factory.mktemp("data"), answerer, admin=DOOR) as http,
     ):
         http.headers["authorization"] = f"Bearer {KEY}"
         page.seen(1280, 900)
         list(page.asked_for())  # the browser's own first page
-        yield Visit(page, http)
+        yield Visit(page, http, answerer)
 
 
 @pytest.fixture(autouse=True)
@@ -130,6 +132,10 @@ def test_asking_shows_which_layer_answers(inside: Visit) -> None:
     around = inside.ask(HEIGHT, cache="without")
     assert "Bypass" in around
     assert "request=no-cache" in around
+    inside.page.click(".ask-form .check")
+    assert "without the documents" in inside.ask(HEIGHT)
+    assert inside.answerer.calls[-1].options["knowledge"] is False
+    inside.page.click(".ask-form .check")
     inside.ask(HEIGHT, cache="both")
     pair = inside.page.one(".pair")
     inside.page.until(

@@ -133,7 +133,7 @@ function layers({ headers, done, failed, engine: named }) {
   const waiting = headers === null && done === null;
   const at = { hit: 0, stale: 0, semantic: 1, coalesced: 2, miss: 2, bypass: 2 }[outcome] ?? (failed ? 2 : -1);
   const passed = outcome === "bypass" ? "skipped" : "passed";
-  return [["Exact", "the same request"], ["Semantic", "in other words"], [outcome === "coalesced" ? "In flight" : `Engine`, outcome === "coalesced" ? "shared with another" : engine]].map(([name, sub], place) => {
+  return [["Exact", "same request"], ["Semantic", "other words"], [outcome === "coalesced" ? "In flight" : `Engine`, outcome === "coalesced" ? "shared" : engine]].map(([name, sub], place) => {
     const kind = waiting || at < 0 ? "waiting" : place < at ? passed : place === at ? (failed ? "failed" : "answered") : "idle";
     return h("li", { class: `${kind} ${kind === "answered" ? `c-${outcome}` : ""}` }, h("b", null, name), h("span", { class: "sub" }, kind === "skipped" ? "not asked" : kind === "idle" ? "not needed" : sub),
       kind === "answered" ? h("span", { class: "sr" }, "answered") : null);

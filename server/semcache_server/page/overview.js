@@ -45,8 +45,8 @@ function figures({ totals, store, priced, started_at: started, now, memory }) {
     ["Hit rate", percent(totals.hit_rate), totals.hit_rate === null ? "no lookups yet" : `${count(served)} of ${count(served + totals.miss)} lookups`],
     ["Requests", count(totals.requests), `since ${since(started, now)}`],
     ["Money saved", priced ? usd(totals.usd) : NONE, priced ? "by the price list" : "no prices configured"],
-    ["Tokens saved", count(tokens), `${count(totals.completion_tokens)} of them generated`],
-    ["Waiting saved", duration(Math.round(totals.seconds * 10) / 10), "that answers took before"],
+    ["Tokens saved", count(tokens), `${count(totals.completion_tokens)} generated`],
+    ["Waiting saved", duration(Math.round(totals.seconds * 10) / 10), "that answers took"],
     ["Entries", count(store.entries), `${bytes(store.bytes)}, ${count(memory.entries)} in memory`],
   ];
   return h("section", { class: "tiles", "aria-label": `Since the start, ${ago(now - started)}` },
