@@ -279,6 +279,7 @@ def bearer_key(scope: ASGIScope) -> str:
     if not value:
         return ""
     scheme, _, key = value.partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
+    key = key.strip(" \t")  # and nothing else that Unicode takes for a space
+    if scheme.lower() != "bearer" or not key:
         raise RequestError("The Authorization header must read 'Bearer <key>'.")
-    return key.strip()
+    return key
