@@ -129,18 +129,12 @@ class HeadTooLarge(RequestError):
     status = 431
     code = "head_too_large"
 
-    def __init__(self, message: str = "Send fewer or shorter headers.") -> None:
-        super().__init__(message)
-
 
 class RequestTooSlow(RequestError):
     """The request was not whole in time."""
 
     status = 408
     code = "request_too_slow"
-
-    def __init__(self, message: str = "The request did not arrive in time; send it again.") -> None:
-        super().__init__(message)
 
 
 class ContextLengthExceeded(RequestError):
@@ -254,9 +248,6 @@ class AnswerTimeout(AnswerError):
 
     status = 504
     code = "answer_timeout"
-
-    def __init__(self, message: str = "The answer took too long; ask for a shorter one.") -> None:
-        super().__init__(message)
 
 
 class UpstreamError(AnswerError):

@@ -31,6 +31,7 @@ from semcache_server.bounds import DEFAULT_BOUNDS, Bounds, InFlight
 from semcache_server.cached_embeddings import CachedEmbeddings
 from semcache_server.dashboard import dashboard_routes
 from semcache_server.embeddings import Embeddings
+from semcache_server.entrance import entrance
 from semcache_server.legacy import Legacy
 from semcache_server.listening import Front
 from semcache_server.metrics import Metrics
@@ -40,7 +41,6 @@ from semcache_server.watching import Tracer, Watched
 from semcache_server.wire import UNEXPECTED, ASGIScope, Headers, respond_error
 
 log = logging.getLogger("semcache.server")
-_OPEN = frozenset({"/", "/healthz", "/readyz"})  # for everybody, whatever the key
 
 
 class Readiness:
@@ -55,7 +55,8 @@ class Serving:
     """What the application serves. Times in seconds, sizes in bytes.
 
     `tenant_of` authenticates a bearer key, and so does `caller_of` where more is known of its owner
-    than the tenant; `admit` is awaited before them. `more_models` asks the upstreams for theirs.
+    than the tenant; `admit` is awaited before them. With `pass_through` the keys are the
+    upstream's. `more_models` asks the upstreams for theirs.
     `refresh` looks at the knowledge folder and brings cache and engine up to date with it.
     `compat` adds the headers of other gateways.
     """
@@ -74,6 +75,7 @@ class Serving:
     clock: Callable[[], float] = field(default=time.time)
     caller_of: Callable[[str], Caller] | None = None
     admit: Callable[[str], Awaitable[None]] | None = None
+    pass_through: bool = False
     forward_headers: Sequence[str] = ()
     bounds: Bounds = DEFAULT_BOUNDS
     tracer: Tracer | None = None
@@ -106,21 +108,9 @@ def build_app(serving: Serving) -> Front:
         },
     )
     at_once = {path: app.at_once for path, app in answering.items()}
-    return Front(answering, rest, at_once, _before(serving), bounds)
-
-
-def _before(serving: Serving) -> Callable[[ASGIScope], Awaitable[None]] | None:
-    """What must be known of a key before anything is done for it; an admin's is nobody's tenant."""
-    admit = serving.admit
-    if admit is None:
-        return None
-
-    async def before(scope: ASGIScope) -> None:
-        key = "" if scope["path"] in _OPEN else bearer_key(scope)
-        if key and not serving.admin.knows(key):
-            await admit(key)
-
-    return before
+    return Front(
+        answering, rest, at_once, entrance(serving.admit, serving.admin, answering), bounds
+    )
 
 
 def _other_routes(serving: Serving) -> list[Route]:
@@ -186,8 +176,14 @@ def _models(serving: Serving) -> Models:
         own=[*names, *serving.embedding_names],
         more=serving.more_models,
         tenant=lambda scope: _tenant(serving, scope),
-        with_key=serving.admit is not None,
+        key_of=lambda scope: _upstreams_key(serving, scope),
     )
+
+
+def _upstreams_key(serving: Serving, scope: ASGIScope) -> str | None:
+    """The caller's own key, where callers bring theirs; an admin's is for nobody else to see."""
+    key = bearer_key(scope) if serving.pass_through else ""
+    return key if key and not serving.admin.knows(key) else None
 
 
 def _tenant(serving: Serving, scope: ASGIScope) -> str:

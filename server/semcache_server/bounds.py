@@ -84,4 +84,4 @@ async def by(deadline_s: float) -> AsyncIterator[None]:
         async with asyncio.timeout_at(deadline_s):
             yield
     except TimeoutError:
-        raise AnswerTimeout from None
+        raise AnswerTimeout("The answer took too long; ask for a shorter one.") from None

@@ -56,7 +56,9 @@ class CachedEmbeddings:
         if self.own is not None and (
             request.model in self.own.names or not answers.accepts(request)
         ):
-            await respond_json(send, await self.own.answer(request))
+            with self.answering.in_flight.one(request.tenant):
+                embedded_here = await self.own.answer(request)
+            await respond_json(send, embedded_here)
             return
         deadline_s = asyncio.get_running_loop().time() + self.answering.bounds.request_timeout_s
         with self.answering.in_flight.one(request.tenant):

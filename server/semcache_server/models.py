@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from semcache_server.answering import bearer_key
 from semcache_server.wire import ASGIScope
 
 ListModels: TypeAlias = Callable[[str | None], Awaitable[list[dict[str, Any]]]]
@@ -20,12 +19,12 @@ ListModels: TypeAlias = Callable[[str | None], Awaitable[list[dict[str, Any]]]]
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """`own` names are listed first. `tenant` authenticates; `with_key`: `more` needs the key."""
+    """`own` names are listed first. `tenant` authenticates; `more` is asked with `key_of`'s."""
 
     own: Sequence[str]
     more: Sequence[ListModels]
     tenant: Callable[[ASGIScope], str]
-    with_key: bool
+    key_of: Callable[[ASGIScope], str | None]
 
     def routes(self) -> list[Route]:
         """The list, and one of it by name."""
@@ -48,7 +47,7 @@ class Models:
         self.tenant(request.scope)
         head = {"object": "model", "created": 0, "owned_by": "semcache"}
         models: dict[str, dict[str, Any]] = {name: {"id": name, **head} for name in self.own}
-        key = bearer_key(request.scope) if self.with_key else None
+        key = self.key_of(request.scope)
         for more in self.more:
             for model in await more(key):
                 models.setdefault(str(model.get("id")), model)

@@ -15,6 +15,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from semcache.errors import HeadTooLarge, RequestTooSlow, SemcacheError
 from semcache_server.bounds import DEFAULT_BOUNDS
 
+_LARGE = "Send fewer or shorter headers."
+_SLOW = "The request did not arrive in time; send it again."
+
 
 class PatientProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1, with the bounds that the application has as its `bounds`."""
@@ -46,7 +49,7 @@ class PatientProtocol(HttpToolsProtocol):
         if self._head_bytes is not None:
             self._head_bytes += len(data)
             if self._head_bytes > self._bounds.max_head_bytes and self._refused is None:
-                self._refuse(HeadTooLarge())
+                self._refuse(HeadTooLarge(_LARGE))
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
@@ -57,7 +60,7 @@ class PatientProtocol(HttpToolsProtocol):
         """The head is whole; it is measured only where it may be too large."""
         before = self._head_bytes or 0
         if self._piece_bytes + before > self._bounds.max_head_bytes and self._is_too_large():
-            self._refused = HeadTooLarge()
+            self._refused = HeadTooLarge(_LARGE)
             raise self._refused  # the parser stops, and `send_400_response` says so
         self._head_bytes = None
         super().on_headers_complete()
@@ -88,7 +91,9 @@ class PatientProtocol(HttpToolsProtocol):
         if left_s > 0:
             self._watch = self.loop.call_later(left_s, self._look)
         else:
-            self._refuse(RequestTooSlow(), quietly=self._head_bytes is None and not self._in_body)
+            self._refuse(
+                RequestTooSlow(_SLOW), quietly=self._head_bytes is None and not self._in_body
+            )
 
     @property
     def _in_body(self) -> bool:

@@ -94,6 +94,7 @@ def server(folder: Path) -> Iterator[Server]:
         answerer,
         door=door.tenant_of,
         caller_of=door.caller_of,
+        admit=door.admit,
         admin=AdminDoor((digest_of(ADMIN),)),
     ) as http:
         yield Server(http, answerer)
@@ -138,15 +139,14 @@ def test_no_header_and_no_field_makes_the_spy_another(one: Server) -> None:
         told = one.ask(SPY, f"{HEIGHT} ({at})", **forged)
         assert told.headers["x-semcache-status"] == "MISS"
         assert told.headers["x-semcache-key"] != alice.headers["x-semcache-key"]
-    for at, more in enumerate(
-        (
-            {"user": ALICE},
-            {"tenant": tenant_of_alice},
-            {"cache": {"namespace": tenant_of_alice}},
-            {"cache": {"key": alice.headers["x-semcache-key"], "use-cache": True}},
-            {"metadata": {"tenant": ALICE}, "safety_identifier": ALICE},
-        )
-    ):
+    bodies: list[dict[str, Any]] = [
+        {"user": ALICE},
+        {"tenant": tenant_of_alice},
+        {"cache": {"namespace": tenant_of_alice}},
+        {"cache": {"key": alice.headers["x-semcache-key"], "use-cache": True}},
+        {"metadata": {"tenant": ALICE}, "safety_identifier": ALICE},
+    ]
+    for at, more in enumerate(bodies):
         assert one.status(SPY, HEIGHT, more | {"seed": at}) == "MISS"
     assert one.status(ALICE) == "HIT"
 

@@ -11,7 +11,9 @@ from typing import Any
 import httpx2
 
 from semcache.pass_through import PassThrough
+from semcache.server_keys import digest_of
 from semcache.upstream import Upstream, UpstreamSettings
+from semcache_server.admin import AdminDoor
 from tests.loopback import Json, Loopback, Reply, Seen
 from tests.server.serving import SECRET, serving
 
@@ -74,6 +76,8 @@ def test_only_the_callers_own_key_gets_through(tmp_path: Path) -> None:
             "door": door.tenant_of,
             "caller_of": door.caller_of,
             "admit": door.admit,
+            "pass_through": True,
+            "admin": AdminDoor((digest_of("an admin's, made elsewhere"),)),
             "more_models": (upstream.fetch_models,),
             "forward_headers": ("x-lets-through",),
         }
@@ -88,11 +92,16 @@ def test_only_the_callers_own_key_gets_through(tmp_path: Path) -> None:
             assert len(elsewhere.requests) == 3
             assert said(ask(http, "sk-bob", **SENT)) == "for Bearer sk-bob"
             assert said(ask(http, "sk-bob", **{**SENT, "x-lets-through": "that"}))
+            admins = {"authorization": "Bearer an admin's, made elsewhere"}
+            for path in ("/v1/models", "/v1/cache/stats", "/metrics", "/dashboard"):
+                assert http.get(path, headers=admins).status_code == 200
+            assert ask(http, "an admin's, made elsewhere").status_code == 401
             listed = http.get("/v1/models", headers={"authorization": "Bearer sk-bob"}).json()
             assert "m" in {model["id"] for model in listed["data"]}
         asked = [seen for seen in elsewhere.requests if seen.method == "POST"]
     assert [seen.headers.get("x-lets-through") for seen in asked] == ["this", "this", "that"]
     for seen in elsewhere.requests:
+        assert "admin" not in str(seen.headers)
         posted = {"content-type", "content-length", "x-lets-through"}
         assert set(seen.headers) <= OURS | posted
         assert seen.headers["user-agent"] == "semcache"
