@@ -39,6 +39,8 @@ from semcache.retrieval import Retriever as Retriever
 from semcache.selection import Holding as Holding
 from semcache.selection import Selection as Selection
 from semcache.sketch import Sketch
+from semcache.store_report import CheckReport as CheckReport
+from semcache.store_report import StoreStats as StoreStats
 
 # ------------------------------------------------------------------------------- what is decided
 
@@ -125,36 +127,6 @@ class Embedder(Protocol):
 
 
 # --------------------------------------------------------------------------------------- stores
-
-
-@dataclass(frozen=True, slots=True)
-class StoreStats:
-    """Sizes of a store.
-
-    `bytes` counts completions, questions, vectors, sketches and the like, not the file.
-    """
-
-    entries: int
-    vectors: int
-    bytes: int
-    expired: int
-    hits: int
-    detail: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class CheckReport:
-    """What `check` found, a line for each problem, and how many of them it repaired."""
-
-    entries: int
-    vectors: int
-    problems: tuple[str, ...]
-    repaired: int
-
-    @property
-    def clean(self) -> bool:
-        """Whether nothing is wrong now."""
-        return len(self.problems) == self.repaired
 
 
 class Store(Protocol):

@@ -60,6 +60,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "retrieval",
             "selection",
             "sketch",
+            "store_report",
             "whole",
         }
     ),

@@ -73,12 +73,9 @@ class LocalStore:
             self._followed = self._watch.version()
             self._follower = self._follow(Path(directory) / "semcache.index")
             self._upkeep = Upkeep(self._database, self._follower, limits, clock)
+            database, writing = self._database, self._database.open_writer()
             self._writer = Writer(
-                self._database.open_writer(),
-                self._database.path,
-                self._database.owner,
-                self._upkeep,
-                flush_interval_s,
+                writing, database.path, database.owner, self._upkeep, flush_interval_s
             )
             self.archive = LocalArchive(self._database, self._writer, self._encoder)
             undo.pop_all()
