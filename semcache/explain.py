@@ -49,6 +49,8 @@ def _hit_headers(hit: Hit, key: bytes, now: float) -> Headers:
         detail, status = b'"stale-while-revalidate"', b"STALE"
     elif hit.tier == "exact":
         detail, status = b"exact", b"HIT"
+        if entry.expires_at is not None and entry.expires_at <= now:
+            detail, status = b'"max-stale"', b"STALE"  # as the request has allowed
     else:
         seen = f'"semantic;sim={hit.similarity:.4f};thr={hit.threshold:.4f}"'
         detail, status = seen.encode(), b"SEMANTIC_HIT"
@@ -95,9 +97,10 @@ def _miss_headers(reply: Reply, miss: Miss, key: bytes) -> Headers:
         detail = f"{miss.reason};joined={joined[0]:.4f}"
     is_shared = reply.collapsed or joined is not None
     collapsed = "; collapsed" if is_shared else ""
+    fwd = "stale" if miss.reason == "stale" else "miss"
     stored = _stored(reply)
     cache_status = (
-        f'semcache; fwd=miss{collapsed}{stored}; key="{key.decode()}"; detail={quoted(detail)}'
+        f'semcache; fwd={fwd}{collapsed}{stored}; key="{key.decode()}"; detail={quoted(detail)}'
     )
     status = b"COALESCED" if is_shared else b"MISS"
     headers = [(b"cache-status", cache_status.encode()), (b"x-semcache-status", status)]

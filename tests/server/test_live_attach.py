@@ -12,6 +12,7 @@ import httpx2
 
 from semcache.chat import ChatRequest
 from semcache.completion import Chunk, Completion, replay, text_completion_of
+from semcache.errors import UpstreamDown
 from semcache.policy import PolicySettings
 from tests.scripted import ScriptedAnswerer, echo
 from tests.server.serving import serving
@@ -72,6 +73,16 @@ def test_a_second_caller_has_all_of_it_though_the_first_one_leaves(tmp_path: Pat
         live = [event for event in told("".join(parts)) if event]
         assert [event for event in told(hit.text) if event] == live
         assert len(answerer.calls) == 1
+
+
+def test_an_upstream_that_is_left_alone_is_a_503_that_says_when_to_come_again(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path, ScriptedAnswerer(error=UpstreamDown(retry_after_s=7))) as http:
+        for stream in (True, False):
+            answer = http.post(CHAT, json={**BODY, "stream": stream})
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
+            assert answer.json()["error"]["code"] == "upstream_down"
 
 
 def test_a_stale_answer_is_served_while_another_is_made(tmp_path: Path) -> None:
