@@ -35,11 +35,13 @@ _PIECE = re.compile(r"\s*\S{1,16}|\s+")
 class Chunk:
     """One event of a stream: `wire` is the `chat.completion.chunk`, or a response's event.
 
-    One of an answer's first chunks says what the answer rests on, where that may change.
+    One of an answer's first chunks says what the answer rests on, where that may change, and the
+    first one who answers, where several were asked.
     """
 
     wire: Wire
     grounds: Grounds | None = field(default=None, compare=False, repr=False)
+    answerer: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

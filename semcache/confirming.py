@@ -22,6 +22,7 @@ _REMEMBERED = 10_000
 _TRIED = 3
 
 Found: TypeAlias = Hit | Miss
+_Get: TypeAlias = Callable[[str], Entry | None]
 
 
 class Outdated:
@@ -38,6 +39,16 @@ class Outdated:
         if len(self._bases) >= _REMEMBERED:
             self._bases.clear()
         self._bases[entry.id] = plan.key.scope.source.base
+
+    def leaving(self, get: _Get, plan: Plan) -> _Get:
+        """A lookup by key that does not find what does not hold."""
+
+        def got(key: str) -> Entry | None:
+            entry = get(key)
+            hidden = entry is not None and self._bases.get(entry.id) == plan.key.scope.source.base
+            return None if hidden else entry
+
+        return got
 
     def without(self, found: list[Candidate], plan: Plan) -> list[Candidate]:
         """Those of the candidates that may hold."""
@@ -103,7 +114,7 @@ def grounds_now(plan: Plan, entry: Entry | None = None) -> Grounds | None:
     if not isinstance(plan.answerer, FromDocuments):
         return None
     request = plan.request
-    if entry is not None and entry.key != plan.key.exact:
+    if entry is not None and entry.key != plan.key.exact and not entry.variant:
         if entry.question is None or question(request) != plan.key.question:
             return None  # the question is only a part of what was said
         request = _asking(request, entry.question)

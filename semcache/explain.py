@@ -106,8 +106,8 @@ def _miss_headers(reply: Reply, miss: Miss, key: bytes) -> Headers:
     headers = [(b"cache-status", cache_status.encode()), (b"x-semcache-status", status)]
     if joined is not None:
         headers.append((b"x-semcache-similarity", b"%.4f" % joined[0]))
-    if reply.plan.answerer is not None:
-        headers.append((b"x-semcache-answerer", reply.plan.answerer.name.encode("latin-1")))
+    if reply.answerer:
+        headers.append((b"x-semcache-answerer", reply.answerer.encode("latin-1")))
     return headers
 
 

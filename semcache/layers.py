@@ -231,7 +231,7 @@ class Layers:
             self._put(plan, entry, vector, sketch)
             return keeping
         with self.filling:  # of two answers made at once each has a place
-            variant = free_place(plan, self.store.get, now)
+            variant = free_place(plan, self.outdated.leaving(self.store.get, plan), now)
             if variant is None:
                 return Skip("variants")
             key = variant_key(entry.key, variant)

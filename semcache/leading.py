@@ -22,6 +22,7 @@ from semcache.interfaces import Answerer, Bypass, Hit, Miss
 from semcache.joining import Joining
 from semcache.layers import Layers
 from semcache.pacing import Recorder
+from semcache.question_vector import known
 from semcache.recording import Recording
 from semcache.refreshing import Refreshing
 from semcache.reply import Decided, Plan
@@ -98,7 +99,9 @@ class Leading:
     async def _made(self, plan: Plan, decided: Decided, flight: Flight[Decided]) -> None:
         started = perf_counter()
         try:
-            pace_ms = await self._asked(plan, flight)
+            encoder = None if self.layers.embedder is None else self.layers.embedder.fingerprint
+            with known(plan.key.question, encoder, decided.encoded):
+                pace_ms = await self._asked(plan, flight)
         except AnswerError as error:
             self.layers.tally.add(f"answer failed: {error.status}")
             if not self._stands_in(plan, decided, flight, error):

@@ -99,6 +99,13 @@ class Reply:
         """The stored answer's bytes, on a hit."""
         return self.decided.rendered
 
+    @property
+    def answerer(self) -> str:
+        """Who answers, or would; empty where nobody does."""
+        chunks = () if self._flight is None else self._flight.chunks
+        named = chunks[0].answerer if chunks else ""
+        return named or ("" if self.plan.answerer is None else self.plan.answerer.name)
+
     def __aiter__(self) -> AsyncIterator[Chunk]:
         if self._reader is None:
             raise RuntimeError("a hit has no stream of its own: use Reply.rendered")

@@ -68,7 +68,8 @@ class Succession:
                     async for chunk in chunks:
                         if grounds is None:
                             grounds = _after(at, bases, chunk.grounds)
-                            chunk = replace(chunk, grounds=grounds if grounds.base else None)
+                            given = grounds if grounds.base else None
+                            chunk = replace(chunk, grounds=given, answerer=answerer.name)
                         yield chunk
                 return
             except Declined as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from semcache.assembly import Assembled, build
 from semcache.chat import ChatRequest
 from semcache.config import Config
 from semcache.errors import ConfigError
+from semcache.interfaces import Encoded
 from tests.llama_server import llama_server
 from tests.loopback import Json, Loopback, Seen
 
@@ -209,3 +210,26 @@ def test_a_real_server_answers_from_them_and_reads_them_once(folder: Path, tmp_p
     assert "20 minutes" not in str(bare.choices[0].message.content)
     read = second["usage"]["prompt_tokens_details"]["cached_tokens"]
     assert read > 0.6 * second["usage"]["prompt_tokens"]
+
+
+def test_the_lookups_vector_serves_to_find_the_passages(
+    folder: Path, tmp_path: Path, server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = assembled(tmp_path, server.base_url, knowledge_tokens=10)
+    embedder = parts.cache.layers.embedder
+    assert embedder is not None
+    read: list[str] = []
+    encode = type(embedder).encode
+
+    def counted(self: Any, texts: Sequence[str]) -> list[Encoded]:
+        read.extend(texts)
+        return encode(self, texts)
+
+    monkeypatch.setattr(type(embedder), "encode", counted)
+    (_, first), (_, second) = ask(
+        parts, request(user(f" {ASKED}\n")), request(user(ASKED), user("Is the receipt needed?"))
+    )
+    closed(parts)
+    assert read == [f" {ASKED}\n", "Is the receipt needed?", f"{ASKED}\nIs the receipt needed?"]
+    assert first["citations"][0]["document"] == "lamp.md"
+    assert second["citations"]

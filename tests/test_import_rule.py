@@ -55,6 +55,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "interfaces",
             "judging",
             "lexical",
+            "question_vector",
             "render",
             "render_response",
             "retrieval",

@@ -9,6 +9,7 @@ import pytest
 
 from semcache.cache import SemCache
 from semcache.errors import Declined, EngineError
+from semcache.explain import reply_headers
 from semcache.interfaces import Answerer, Hit, Miss
 from semcache.store import LocalStore
 from semcache.succession import Succession
@@ -34,6 +35,8 @@ def test_the_next_one_answers_and_the_answer_is_stored(tmp_path: Path) -> None:
             await reply.stored()
             again = await cache.ask(ask(BREAD))
             assert isinstance(again.decision, Hit)
+            headers = dict(reply_headers(reply, 0.0))
+            assert headers[b"x-semcache-answerer"] == b"scripted"  # not who declined
             assert again.plan.key.scope.source.knowledge == "d"  # which may come to know
             assert [len(one.calls) for one in (first, other, second)] == [1, 0, 1]
         finally:

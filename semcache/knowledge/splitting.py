@@ -1,13 +1,15 @@
 """Documents in passages of a bounded length, each of which says what it is about.
 
-A document of few tokens stays whole. Otherwise it is cut at its headings; what is too short to
-stand alone goes to its neighbour, and what is too long is split where sentences, paragraphs, rows
+A document of few tokens stays whole. Otherwise it is cut at its headings, or, where it has none but
+a title, at its blank lines; what is too short to stand alone goes to its neighbour, and what is too
+long is split where sentences, paragraphs, rows
 and list items end, with an overlap (`semantic_text_splitter`, Unicode's rules, so Chinese sentences
 stay whole). A passage repeats the headings that it does not hold itself.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -27,6 +29,7 @@ _LEAST = 40
 _HEAD_SHARE = 4
 _JOINT = 4
 _BETWEEN = " > "
+_BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,9 @@ def passages_of(document: str, text: str, cut: Cut, count: Count) -> Iterator[Pa
         yield _passage(document, _common([s.path for s in sections_of(text)]), text, count)
         return
     title = _title(text)
-    for section in _merged(_with_text(list(sections_of(text))), cut):
+    sections = list(sections_of(text))
+    parts = _paragraphs(sections[0]) if len(sections) == 1 else _with_text(sections)
+    for section in _merged(parts, cut):
         path = section.path if not title or section.path[:1] == (title,) else (title, *section.path)
         for piece in _bounded(path, section.text, cut):
             yield _passage(document, path, piece, count)
@@ -77,6 +82,14 @@ def _title(text: str) -> str:
     first = text.partition("\n\n")[0]
     name = first.lstrip("#").strip()
     return name if "\n" not in first and len(name) <= 100 else ""
+
+
+def _paragraphs(section: Section) -> list[Section]:
+    return [
+        Section(section.path, one.strip("\n"))
+        for one in _BLANK_LINES.split(section.text)
+        if one.strip()
+    ]
 
 
 def _with_text(sections: Sequence[Section]) -> list[Section]:

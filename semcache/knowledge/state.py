@@ -16,6 +16,7 @@ from semcache.knowledge.catalog import Catalog
 from semcache.knowledge.encoding import MAX_UNKNOWN_SHARE
 from semcache.knowledge.lexical import LexicalState, Term
 from semcache.knowledge.ranking import features, names_in, score
+from semcache.question_vector import known_of
 
 log = logging.getLogger("semcache.knowledge")
 
@@ -122,7 +123,8 @@ class KnowledgeState:
         if self.embedder is None or self.meaning is None:
             return None
         try:
-            (encoded,) = self.embedder.encode([question])
+            known = known_of(question, self.embedder.fingerprint)
+            encoded = known or self.embedder.encode([question])[0]
         except EmbeddingError:
             log.exception("a question could not be encoded: passages are found by words alone")
             return None
