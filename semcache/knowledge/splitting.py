@@ -25,7 +25,7 @@ Count: TypeAlias = Callable[[str], int]
 """The length of a text, in tokens or in characters."""
 
 _WHOLE = 128
-_LEAST = 40
+_LEAST = 32
 _HEAD_SHARE = 4
 _JOINT = 4
 _BETWEEN = " > "
