@@ -21,14 +21,21 @@ from typing import Any, get_args
 import numpy as np
 import orjson
 
-from semcache.completion import Completion, replay
+from semcache.answer_form import is_answer
+from semcache.completion import Completion
 from semcache.embedding_items import is_embeddings
 from semcache.errors import RequestError
 from semcache.interfaces import Entry, State, Vector
+from semcache.keeping import keep
 from semcache.keys import Scope, Source
+from semcache.policy_settings import PolicySettings
+from semcache.render_response import rendered
 from semcache.responses.form import is_response
 from semcache.sketch import Sketch
+from semcache.usage import UsageMode
 from semcache.whole import Alias, Whole
+
+_ANY = PolicySettings()
 
 _MAX_ALIASES = 10_000
 _MAX_KEY = 200
@@ -170,7 +177,7 @@ def _texts(said: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 
 def checked_completion(said: Any) -> Mapping[str, Any]:
-    """An answer that can be given to somebody: it is replayed once. Raises RequestError."""
+    """An answer that can be judged and given to somebody: both is tried. Raises RequestError."""
     _require(isinstance(said, dict), "'completion' is no object")
     wire: Mapping[str, Any] = said
     completion = Completion(wire)
@@ -179,15 +186,15 @@ def checked_completion(said: Any) -> Mapping[str, Any]:
     elif completion.is_embeddings:
         _require(is_embeddings(wire), "'completion' holds no vectors")
     else:
-        choices = wire.get("choices")
-        fine = isinstance(choices, list) and all(isinstance(one, dict) for one in choices)
-        _require(fine, "'completion' has no choices")
-        for choice in choices or ():
-            _require(isinstance(choice.get("message", {}), dict), "a choice's message is no object")
+        _require(is_answer(wire) and wire.get("choices") is not None, "'completion' is no answer")
     try:
-        for chunk in replay(completion):
-            orjson.dumps(chunk.wire)
-    except (TypeError, AttributeError, KeyError, ValueError):
+        keep(completion, 0.0, _ANY)
+        for usage in get_args(UsageMode):
+            form = rendered(completion, usage)
+            form.body(0)
+            if not completion.is_embeddings:
+                form.events(0, include_usage=True)
+    except (TypeError, AttributeError, LookupError, ValueError):
         raise RequestError("'completion' is none that a server sends.") from None
     return wire
 
