@@ -27,7 +27,23 @@ from semcache.whole import Alias, Whole
 from tests.store.samples import EMBEDDER, entry, scope, unit
 
 ROUNDS = 1_000
-JUNK = (None, True, 0, -1, 2**60, 1e300, "", "x", "\x00", "stop", [], {}, [None], [{}], {"a": 1})
+JUNK: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    2**60,
+    1e300,
+    "",
+    "x",
+    "\x00",
+    "stop",
+    [],
+    {},
+    [None],
+    [{}],
+    {"a": 1},
+)
 ROW = unit(np.random.default_rng(1), 1)[0]
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 SAID = {"type": "output_text", "text": "hi", "annotations": []}
