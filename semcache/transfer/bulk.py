@@ -19,6 +19,7 @@ from semcache.volatile import Timeliness
 from semcache.whole import Alias, Archive, Whole
 
 BATCH = 128
+BATCH_BYTES = 16_000_000
 _TOLD_AT_MOST = 100
 
 
@@ -82,9 +83,12 @@ class Bulk:
     written: Callable[[Sequence[str]], None] = lambda keys: None
     report: Report = field(default_factory=Report)
     _waiting: list[_Waiting] = field(default_factory=list)
+    _bytes: int = 0
 
-    def add(self, number: int, whole: Whole, timeliness: Timeliness | None = None) -> None:
-        """Take an entry in. Raises StoreError.
+    def add(
+        self, number: int, whole: Whole, timeliness: Timeliness | None = None, size: int = 0
+    ) -> None:
+        """Take an entry in, of about `size` bytes. Raises StoreError.
 
         `timeliness`: what is known of how soon its answer changes, where that is to be judged here.
         """
@@ -93,7 +97,8 @@ class Bulk:
             self.report.there += 1
             return
         self._waiting.append(_Waiting(number, whole, timeliness))
-        if len(self._waiting) >= BATCH:
+        self._bytes += size
+        if len(self._waiting) >= BATCH or self._bytes >= BATCH_BYTES:
             self.finish()
 
     def refuse(self, number: int, reason: str) -> None:
@@ -108,7 +113,7 @@ class Bulk:
 
     def finish(self) -> Report:
         """Store what waits. Raises StoreError."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._bytes = self._waiting, [], 0
         encoded = self._encoded([one.whole for one in waiting])
         ready = []
         for one, whole in zip(waiting, encoded, strict=True):

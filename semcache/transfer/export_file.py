@@ -6,9 +6,9 @@ stream; so a torn end costs the last batch only. Mode 0600: it holds questions a
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import os
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,18 +84,26 @@ class ExportFile:
 
 def _opened(path: Path) -> BinaryIO:
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise ConfigError(f"Cannot write {path}: {error.strerror}.") from None
     file = os.fdopen(descriptor, "r+b")
     try:
-        os.fchmod(descriptor, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.chmod(0o600)
+        _lock(descriptor)
     except OSError as error:
         file.close()
         said = "another export writes it" if isinstance(error, BlockingIOError) else error.strerror
         raise ConfigError(f"Cannot write {path}: {said}.") from None
     return file
+
+
+def _lock(descriptor: int) -> None:
+    """For as long as the file is open. Raises BlockingIOError where another process has it."""
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _sound(file: BinaryIO, packed: bool, path: Path) -> _Sound:

@@ -10,7 +10,7 @@ from semcache.transfer.header import Header
 from semcache.transfer.lines import line_of
 from semcache.whole import Archive
 
-BATCH = 256
+BATCH = 64  # an answer may have a megabyte
 
 
 def exported(

@@ -53,7 +53,7 @@ class Importing:
             self.bulk.refuse(number, error.message)
         else:
             self._refute(entry, whole.refuted)
-            self.bulk.add(number, replace(whole, entry=entry))
+            self.bulk.add(number, replace(whole, entry=entry), size=len(line))
 
     def finish(self) -> Report:
         """Store what waits. Raises StoreError, and RequestError where there was nothing at all."""
