@@ -30,6 +30,7 @@ from semcache_server.answering import Answering, bearer_key
 from semcache_server.bounds import DEFAULT_BOUNDS, Bounds, InFlight
 from semcache_server.cached_embeddings import CachedEmbeddings
 from semcache_server.dashboard import dashboard_routes
+from semcache_server.description import description_route
 from semcache_server.embeddings import Embeddings
 from semcache_server.entrance import entrance
 from semcache_server.legacy import Legacy
@@ -142,6 +143,7 @@ def _other_routes(serving: Serving) -> list[Route]:
         Route("/cache_file", legacy.cache_file, methods=["GET"]),
         *admin_routes(serving, serving.admin),
         *dashboard_routes(),
+        description_route(),
     ]
 
 

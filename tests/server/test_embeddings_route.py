@@ -11,32 +11,9 @@ import openai
 import pytest
 
 from semcache.upstream import Upstream, UpstreamSettings
-from tests.loopback import Json, Loopback, Reply, Seen
+from tests.loopback import Loopback
 from tests.server.serving import serving
-
-
-def vector_of(item: Any) -> list[float]:
-    """Three numbers that a float32 holds exactly, another for every input."""
-    number = len(item) if isinstance(item, str) else sum(item)
-    return [number / 8, -0.5, float(isinstance(item, str))]
-
-
-def embedding(seen: Seen) -> Reply:
-    """One vector for each input, out of order; a letter or token id counts as one token."""
-    body = seen.json()
-    given = body["input"]
-    items = given if isinstance(given, list) and not isinstance(given[0], int) else [given]
-    if "short" in items:
-        items = items[:-1]
-    data = []
-    for at, item in enumerate(items):
-        vector: Any = vector_of(item)
-        if body.get("encoding_format") == "base64":
-            vector = base64.b64encode(struct.pack("<3f", *vector)).decode()
-        data.append({"object": "embedding", "index": at, "embedding": vector})
-    tokens = sum(map(len, items))
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return Json({"object": "list", "data": data[::-1], "model": "text-3", "usage": usage})
+from tests.upstream_double import embedding, vector_of
 
 
 @pytest.fixture(scope="module")
