@@ -43,12 +43,10 @@ NOTE = {"type": "url_citation", "start_index": 0, "end_index": 3, "title": "t", 
 
 
 def question_of(body: dict[str, Any]) -> str:
-    """The last text of the input."""
-    asked = body["input"]
-    if isinstance(asked, list):
-        content = asked[-1].get("content", asked[-1].get("output"))
-        asked = content if isinstance(content, str) else content[0]["text"]
-    return str(asked)
+    """What is asked: the input, or its last item, as JSON where it is no text."""
+    asked = body.get("input")
+    last = asked[-1] if isinstance(asked, list) else asked
+    return last if isinstance(last, str) else json.dumps(last, ensure_ascii=False)
 
 
 def message(*parts: dict[str, Any]) -> dict[str, Any]:

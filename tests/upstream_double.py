@@ -112,7 +112,10 @@ def _deltas(choice: dict[str, Any]) -> list[dict[str, Any]]:
         for piece in _cut(function["arguments"]):
             deltas.append(({"tool_calls": [{"index": at, "function": {"arguments": piece}}]}, None))
     ended = [{"index": index, "delta": {}, "logprobs": None}]
-    told = [{"index": index, "delta": delta, "logprobs": log} for delta, log in deltas] + ended
+    told: list[dict[str, Any]] = [
+        {"index": index, "delta": delta, "logprobs": log} for delta, log in deltas
+    ]
+    told += ended
     reasons = [None] * len(deltas) + [choice["finish_reason"]]
     return [{**one, "finish_reason": why} for one, why in zip(told, reasons, strict=True)]
 

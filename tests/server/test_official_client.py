@@ -70,16 +70,19 @@ CHATS: dict[str, dict[str, Any]] = {
     "seeded": {"messages": user("Why?"), "temperature": 0.7, "seed": 1},
 }
 Call = Callable[[Any], Any]
+
+
+def chat(**asked: Any) -> Call:
+    return lambda c: c.chat.completions.create(**asked)
+
+
 CALLS: dict[str, Call] = {
-    **{
-        f"chat: {name}": lambda c, asked=asked: c.chat.completions.create(model="m", **asked)
-        for name, asked in CHATS.items()
-    },
+    **{f"chat: {name}": chat(model="m", **asked) for name, asked in CHATS.items()},
     "parse": lambda c: c.chat.completions.parse(
         model="m", messages=user("Who?"), response_format=Party
     ),
     "parse: tools": lambda c: c.chat.completions.parse(
-        model="m", messages=user("Weather?"), tools=[TOOL]
+        model="m", messages=user("Weather here?"), tools=[TOOL]
     ),
     "completion": lambda c: c.completions.create(model="m", prompt="Once", n=2),
     "response": lambda c: c.responses.create(model="m", input="Why?"),
@@ -89,13 +92,9 @@ CALLS: dict[str, Call] = {
         model="e", input=[[1, 2], [3]], encoding_format="base64"
     ),
 }
+STREAMED: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 STREAMS: dict[str, Call] = {
-    **{
-        f"chat: {name}": lambda c, asked=asked: c.chat.completions.create(
-            model="s", stream=True, stream_options={"include_usage": True}, **asked
-        )
-        for name, asked in CHATS.items()
-    },
+    **{f"chat: {name}": chat(model="s", **asked, **STREAMED) for name, asked in CHATS.items()},
     "completion": lambda c: c.completions.create(model="s", prompt="Once", n=2, stream=True),
 }
 
@@ -135,6 +134,7 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
         with serving(tmp_path_factory.mktemp("official"), relay) as http:
             url = f"{http.base_url}/v1"
             options: dict[str, Any] = {"api_key": "k", "max_retries": 0, "timeout": WAIT_S}
+            options["default_headers"] = {"x-semcache-tier": "exact"}
             with (
                 openai.OpenAI(base_url=url, **options) as blocking,
                 openai.OpenAI(base_url=upstream.base_url, **options) as straight,
