@@ -12,6 +12,7 @@ const ROLLING = 5;
 const SERVED = ["hit", "semantic", "coalesced", "stale"];
 const STACK = ["hit", "semantic", "coalesced", "stale", "miss", "bypass"];
 const KINDS = { "lookup: exact": ["Exact hit", "hit"], "lookup: semantic": ["Semantic hit", "semantic"], "lookup: miss": ["Lookup of a miss", "miss"] };
+const HITS = ["first token: exact", "first token: semantic"]; // the same times again, to the first byte
 const STAGES = { "stage: encode": "Encode", "stage: search": "Search", "stage: judge": "Judge", "stage: store": "Store" };
 
 const chosen = { range: "3600", saved: null, times: "tiers" };
@@ -147,7 +148,7 @@ function latency(stats, draw) {
 }
 
 function tierRows(stats) {
-  const rows = Object.entries(stats.latencies).filter(([, one]) => one.count > 0).map(([name, one]) => {
+  const rows = Object.entries(stats.latencies).filter(([name, one]) => one.count > 0 && !HITS.includes(name)).map(([name, one]) => {
     if (name in KINDS) return { ...one, name: KINDS[name][0], kind: KINDS[name][1], tier: true };
     if (name in STAGES) return { ...one, name: STAGES[name], kind: "coalesced", tier: false };
     const [what, who] = name.split(": ");
