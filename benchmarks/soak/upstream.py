@@ -18,7 +18,7 @@ from benchmarks.soak.questions import answer_to
 STALL_S = 6.0
 _WHOLE_S = (0.005, 0.08)
 _FAILURES = (500, 502, 503, 429)
-_SHARES = (("well", 80), ("fails", 8), ("breaks", 5), ("stalls", 3), ("nonsense", 4))
+_SHARES = {"well": 80, "fails": 8, "breaks": 5, "stalls": 3, "nonsense": 4}
 
 
 class Upstream:
@@ -32,8 +32,7 @@ class Upstream:
         if scope["type"] != "http":
             return
         body = await _body(receive)
-        names, weights = zip(*_SHARES, strict=True)
-        mood = self._chance.choices(names, weights)[0]
+        mood = self._chance.choices([*_SHARES], [*_SHARES.values()])[0]
         await asyncio.sleep(self._chance.uniform(*_WHOLE_S))
         if mood == "stalls":
             await asyncio.sleep(STALL_S)

@@ -38,7 +38,7 @@ from semcache_server.listening import Front
 from semcache_server.metrics import Metrics
 from semcache_server.models import ListModels, Models
 from semcache_server.trust import Trust
-from semcache_server.watching import Tracer, Watched
+from semcache_server.watching import Tracer, Watching
 from semcache_server.wire import UNEXPECTED, ASGIScope, Headers, respond_error
 
 log = logging.getLogger("semcache.server")
@@ -90,7 +90,7 @@ def build_app(serving: Serving) -> Front:
     bounds = serving.bounds
     in_flight = InFlight(bounds.max_in_flight, bounds.max_in_flight_per_tenant)
     serving.cache.recording.gauges["in flight"] = lambda: in_flight.count
-    answering = {
+    answering: dict[str, Answering | CachedEmbeddings] = {
         "/v1/chat/completions": _answering(serving, "chat", in_flight),
         "/v1/completions": _answering(serving, "completion", in_flight),
         "/v1/responses": _answering(serving, "response", in_flight),
@@ -108,10 +108,10 @@ def build_app(serving: Serving) -> Front:
             Exception: _unexpected,
         },
     )
-    at_once = {path: app.at_once for path, app in answering.items()}
-    return Front(
-        answering, rest, at_once, entrance(serving.admit, serving.admin, answering), bounds
-    )
+    watching = Watching(serving.tracer, [str(getattr(route, "path", "")) for route in rest.routes])
+    at_once = {path: watching.at_once(app.at_once) for path, app in answering.items()}
+    before = entrance(serving.admit, serving.admin, answering)
+    return Front(answering, rest, at_once, before, bounds, watching.around)
 
 
 def _other_routes(serving: Serving) -> list[Route]:
@@ -147,18 +147,14 @@ def _other_routes(serving: Serving) -> list[Route]:
     ]
 
 
-def _embeddings(serving: Serving, in_flight: InFlight) -> Watched:
+def _embeddings(serving: Serving, in_flight: InFlight) -> CachedEmbeddings:
     embedder, names = serving.cache.layers.embedder, serving.embedding_names
     own = None if embedder is None else Embeddings(embedder, names)
-    asked = _questions(serving, "embedding", in_flight)
-    return Watched(CachedEmbeddings(asked, own, serving.clock), serving.tracer)
+    asked = _answering(serving, "embedding", in_flight)
+    return CachedEmbeddings(asked, own, serving.clock)
 
 
-def _answering(serving: Serving, kind: Kind, in_flight: InFlight) -> Watched:
-    return Watched(_questions(serving, kind, in_flight), serving.tracer)
-
-
-def _questions(serving: Serving, kind: Kind, in_flight: InFlight) -> Answering:
+def _answering(serving: Serving, kind: Kind, in_flight: InFlight) -> Answering:
     return Answering(
         cache=serving.cache,
         kind=kind,

@@ -34,7 +34,7 @@ class Front:
     """The ASGI application: POSTs to `direct` go straight to their handlers.
 
     `at_once`, by path, may answer a POST before any of them is called; `before` is awaited before
-    any other is, and may refuse a request.
+    any other is, and may refuse a request. `around` goes around all of it.
     """
 
     def __init__(
@@ -44,12 +44,14 @@ class Front:
         at_once: Mapping[str, AtOnce] | None = None,
         before: Callable[[ASGIScope], Awaitable[None]] | None = None,
         bounds: Bounds = DEFAULT_BOUNDS,
+        around: Callable[[ASGIApp], ASGIApp] | None = None,
     ) -> None:
         self._direct = direct
         self.rest = rest
         self.at_once = at_once or {}
         self._before = before
         self.bounds = bounds
+        self._served: ASGIApp = self._serve if around is None else around(self._serve)
 
     def become(self, other: Front) -> None:
         """Serve as another does, from the next request on. On the event loop."""
@@ -58,7 +60,10 @@ class Front:
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.rest(scope, receive, send)
-            return
+        else:
+            await self._served(scope, receive, send)
+
+    async def _serve(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         app = self._direct.get(scope["path"]) if scope["method"] == "POST" else None
         try:
             if self._before is not None:

@@ -78,8 +78,8 @@ class Supervisor:
         try:
             self._start(0)
             failed = self._first_is_ready()
-            for number in range(1, 0 if failed else self.count):
-                self._start(number)
+            for at in range(1, 0 if failed else self.count):
+                self._start(at)
             told = False
             while not (failed or self._ending):
                 if not told and all(one.ready.is_set() for one in self._running.values()):

@@ -18,7 +18,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from semcache.errors import ConfigError
-from semcache_server.wire import ASGIScope
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -54,18 +53,19 @@ class OtelTracer:
         self._provider = provider
         self._tracer = provider.get_tracer("semcache")
 
-    def begin(self, scope: ASGIScope, headers: Mapping[str, str], started: float) -> OtelSpan:
+    def begin(
+        self, method: str, route: str, headers: Mapping[str, str], started: float
+    ) -> OtelSpan:
         """A server span."""
         from opentelemetry.trace import SpanKind
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-        method, path = str(scope["method"]), str(scope["path"])
         since = time.time_ns() - int(time.perf_counter() * 1e9)
         span = self._tracer.start_span(
-            f"{method} {path}",
+            f"{method} {route}",
             context=TraceContextTextMapPropagator().extract(headers),
             kind=SpanKind.SERVER,
-            attributes={"http.request.method": method, "url.path": path},
+            attributes={"http.request.method": method, "http.route": route},
             start_time=since + int(started * 1e9),
         )
         return OtelSpan(self._tracer, span, started, since)

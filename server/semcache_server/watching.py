@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from time import perf_counter
 from typing import Protocol
 
 from semcache.trace import CURRENT
+from semcache_server.listening import ASGIApp, AtOnce
 from semcache_server.wire import ASGIScope, Headers, Message, Receive, Send, header
 
 requests_log = logging.getLogger("semcache.requests")
@@ -19,6 +20,7 @@ requests_log = logging.getLogger("semcache.requests")
 _WATCH = "semcache.watch"  # in a scope: who follows this request
 _PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?\Z")
 _STATUS = b"x-semcache-status"
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})  # asked every few seconds, by machines
 
 
 class Span(Protocol):
@@ -38,7 +40,7 @@ class Span(Protocol):
 class Tracer(Protocol):
     """Makes spans."""
 
-    def begin(self, scope: ASGIScope, headers: Mapping[str, str], started: float) -> Span:
+    def begin(self, method: str, route: str, headers: Mapping[str, str], started: float) -> Span:
         """A span for a request that came with these `traceparent` and `tracestate`."""
         ...
 
@@ -47,22 +49,16 @@ class Tracer(Protocol):
         ...
 
 
-class Application(Protocol):
-    """An ASGI application that may answer at once (see `listening`)."""
-
-    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None: ...
-
-    def at_once(self, scope: ASGIScope, body: bytes) -> tuple[bytes, Headers] | None: ...
-
-
 class Watch:
     """One request. Implements `semcache.trace.Trace`."""
 
-    def __init__(self, scope: ASGIScope, tracer: Tracer | None) -> None:
+    def __init__(self, scope: ASGIScope, route: str, tracer: Tracer | None) -> None:
         self._started = perf_counter()
-        self._path = str(scope["path"])
+        self._path, method = route, str(scope["method"])
         headers = _trace_headers(scope)
-        self._span = None if tracer is None else tracer.begin(scope, headers, self._started)
+        self._span = None
+        if tracer is not None:
+            self._span = tracer.begin(method, route, headers, self._started)
         self.passed_on = headers if self._span is None else self._span.passed_on
         self._members: dict[str, str | float] = {}
         self._times: dict[str, float] = {}
@@ -111,43 +107,62 @@ class Watch:
         return line
 
 
-class Watched:
-    """An application whose requests are followed where somebody wants to know."""
+class Watching:
+    """Follows requests where somebody wants to know: around the application, and what it does at
+    once. `routes` are the paths that there are; any other is told as one."""
 
-    def __init__(self, inner: Application, tracer: Tracer | None) -> None:
-        self._inner = inner
+    def __init__(self, tracer: Tracer | None, routes: Iterable[str] = ()) -> None:
         self._tracer = tracer
         self._tracing = tracer is not None
+        self._whole = frozenset(path for path in routes if "{" not in path) - _QUIET
+        self._begun = [(path.partition("{")[0], path) for path in routes if "{" in path]
 
-    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
-        if not self._wanted():
-            await self._inner(scope, receive, send)
-            return
-        watch = scope.get(_WATCH) or Watch(scope, self._tracer)
-        token = CURRENT.set(watch)
-        try:
-            await self._inner(scope, receive, _told(watch, send))
-        finally:
-            CURRENT.reset(token)
-            watch.end()
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """The application, followed."""
 
-    def at_once(self, scope: ASGIScope, body: bytes) -> tuple[bytes, Headers] | None:
-        """As the application does."""
-        if not self._wanted():
-            return self._inner.at_once(scope, body)
-        watch = scope[_WATCH] = Watch(scope, self._tracer)
-        token = CURRENT.set(watch)
-        try:
-            found = self._inner.at_once(scope, body)
-        finally:
-            CURRENT.reset(token)
-        if found is not None:
-            watch.sending(200, found[1])
-            watch.end()
-        return found
+        async def called(scope: ASGIScope, receive: Receive, send: Send) -> None:
+            if not self._wanted() or scope["path"] in _QUIET:
+                await app(scope, receive, send)
+                return
+            watch = scope.get(_WATCH) or self._watch(scope)
+            token = CURRENT.set(watch)
+            try:
+                await app(scope, receive, _told(watch, send))
+            finally:
+                CURRENT.reset(token)
+                watch.end()
+
+        return called
+
+    def at_once(self, answer: AtOnce) -> AtOnce:
+        """What may be answered at once, followed."""
+
+        def answered(scope: ASGIScope, body: bytes) -> tuple[bytes, Headers] | None:
+            if not self._wanted():
+                return answer(scope, body)
+            watch = scope[_WATCH] = self._watch(scope)
+            token = CURRENT.set(watch)
+            try:
+                found = answer(scope, body)
+            finally:
+                CURRENT.reset(token)
+            if found is not None:
+                watch.sending(200, found[1])
+                watch.end()
+            return found
+
+        return answered
 
     def _wanted(self) -> bool:
         return self._tracing or requests_log.isEnabledFor(logging.INFO)
+
+    def _watch(self, scope: ASGIScope) -> Watch:
+        return Watch(scope, self._route(str(scope["path"])), self._tracer)
+
+    def _route(self, path: str) -> str:
+        if path in self._whole:
+            return path
+        return next((route for begin, route in self._begun if path.startswith(begin)), "other")
 
 
 def _told(watch: Watch, send: Send) -> Send:

@@ -129,6 +129,9 @@ def test_a_line_for_each_request_and_nothing_of_its_text(
         assert "MISS" in ask(http, "hello", stream=True).headers["x-semcache-status"]
         assert ask(http, QUESTION, model="gpt-unknown").status_code == 404
         assert http.post("/v1/chat/completions", content=QUESTION).status_code == 400
+        for path in (f"/v1/models/{QUESTION}", f"/{QUESTION}"):
+            assert http.get(path).status_code == 404
+        assert http.get("/healthz").is_success
     told = written.getvalue()
     assert "Eiffel" not in told
     assert KEY not in told
@@ -138,12 +141,15 @@ def test_a_line_for_each_request_and_nothing_of_its_text(
         return
     lines = [json.loads(line) for line in told.splitlines()]
     lines = [line for line in lines if line["logger"] == "semcache.requests"]
-    assert sorted(line["http"] for line in lines) == [200, 200, 200, 200, 400, 404]
-    outcomes = ["", "", "hit", "hit", "miss", "miss"]
+    assert sorted(line["http"] for line in lines) == [200, 200, 200, 200, 400, 404, 404, 404]
+    assert {line["path"] for line in lines} == {
+        "/v1/chat/completions", "/v1/models/{name:path}", "other"
+    }  # fmt: skip
+    outcomes = ["", "", "", "", "hit", "hit", "miss", "miss"]
     assert sorted(line.get("outcome", "") for line in lines) == outcomes
     assert all(line["ms"] >= line["first_byte_ms"] > 0 for line in lines)
     assert {"exact_ms", "encode_ms", "search_ms", "judge_ms", "answer_ms"} <= {*chain(*lines)}
-    assert Counter(line.get("trace_id") for line in lines) == {TRACE: 5, None: 1}
+    assert Counter(line.get("trace_id") for line in lines) == {TRACE: 5, None: 3}
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
