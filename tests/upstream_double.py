@@ -76,7 +76,8 @@ def _choice(body: dict[str, Any], at: int) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": said, "refusal": None}
     message["reasoning_content"] = "It was asked."
     message["annotations"] = []
-    finish, logprobs = "stop", None
+    finish: str = "stop"
+    logprobs: dict[str, Any] | None = None
     if body.get("tools"):
         message |= {"content": None, "tool_calls": CALLS}
         finish = "tool_calls"
@@ -84,8 +85,8 @@ def _choice(body: dict[str, Any], at: int) -> dict[str, Any]:
         message["content"] = json.dumps({"name": "fête", "guests": ["Ana", "Bo"]})
     elif body.get("logprobs"):
         tokens = [said[:4], said[4:]]
-        told = [{"token": t, "logprob": -0.5, "bytes": None, "top_logprobs": []} for t in tokens]
-        logprobs = {"content": told, "refusal": None}
+        bare: dict[str, Any] = {"logprob": -0.5, "bytes": None, "top_logprobs": []}
+        logprobs = {"content": [{"token": t, **bare} for t in tokens], "refusal": None}
     return {"index": at, "message": message, "logprobs": logprobs, "finish_reason": finish}
 
 

@@ -82,7 +82,7 @@ CALLS: dict[str, Call] = {
         model="m", messages=user("Who?"), response_format=Party
     ),
     "parse: tools": lambda c: c.chat.completions.parse(
-        model="m", messages=user("Weather here?"), tools=[TOOL]
+        model="m", messages=user("Add up the invoices."), tools=[TOOL]
     ),
     "completion": lambda c: c.completions.create(model="m", prompt="Once", n=2),
     "response": lambda c: c.responses.create(model="m", input="Why?"),
@@ -134,7 +134,6 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
         with serving(tmp_path_factory.mktemp("official"), relay) as http:
             url = f"{http.base_url}/v1"
             options: dict[str, Any] = {"api_key": "k", "max_retries": 0, "timeout": WAIT_S}
-            options["default_headers"] = {"x-semcache-tier": "exact"}
             with (
                 openai.OpenAI(base_url=url, **options) as blocking,
                 openai.OpenAI(base_url=upstream.base_url, **options) as straight,
