@@ -58,6 +58,12 @@ _TIMES = (
 )
 _GUARD = "miss: guard="
 _STATES = ("certified", "packaged", "fallback", "exact-only", "off")
+_OF_CERTIFICATE = {
+    "threshold": "Near-duplicates are served from this score.",
+    "labels": "Labels that it stands on.",
+    "wrong": "Of them, wrong answers.",
+    "upper_bound": "The share of wrong answers that is not exceeded.",
+}
 _GAUGES = {
     "in flight": ("semcache_in_flight", "Requests whose answer is looked up or made now."),
     "tasks": ("semcache_tasks", "Tasks of the event loop."),
@@ -189,7 +195,7 @@ def _certificate(status: Mapping[str, Any]) -> Iterator[Metric]:
     for name in _STATES:
         state.add_metric([name], float(status.get("state") == name))
     yield state
-    for name, text in (("threshold", "Served from this score."), ("labels", "It stands on.")):
+    for name, text in _OF_CERTIFICATE.items():
         value = status.get(name)
         if isinstance(value, int | float):
             yield GaugeMetricFamily(f"semcache_certificate_{name}", text, value=float(value))

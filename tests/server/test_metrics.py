@@ -10,10 +10,14 @@ from typing import Any
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
+from semcache.cache import SemCache
 from semcache.errors import UpstreamError
+from semcache.store import LocalStore
 from semcache.tally import COSINES, SECONDS, Tally
+from semcache_server.metrics import Metrics
 from tests.scripted import ScriptedAnswerer, echo
 from tests.server.serving import serving
+from tests.verify.test_certified import feed, opened
 
 HEIGHT, HEIGHT_TOO = "How tall is the Eiffel Tower?", "What is the height of the Eiffel Tower?"
 OTHER_YEAR = ("What happened in Paris in 1889?", "What happened in Paris in 1890?")
@@ -108,6 +112,25 @@ def test_what_is_in_flight_and_who_waits_for_another(tmp_path: Path) -> None:
             continue
     assert told["semcache_singleflight_waiters", ()] == 0
     assert told["semcache_requests_total", ("", "coalesced")] == 2
+
+
+def test_the_certificates_state(tmp_path: Path) -> None:
+    judge = opened(tmp_path)
+    feed(judge, 60)
+    cache = SemCache(store=LocalStore(tmp_path), supervisor=judge)
+    text = Metrics(cache, lambda scope: None).text().decode()
+    told = {
+        (sample.name, sample.labels.get("state")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    states = {state: value for (name, state), value in told.items() if state and value}
+    assert states == {"certified": 1.0}
+    status = judge.status()
+    for name in ("threshold", "labels", "wrong", "upper_bound"):
+        assert told[f"semcache_certificate_{name}", None] == status[name]
+    assert status["labels"] >= 28
+    cache._close_leaves()
 
 
 def test_spreads_are_of_every_bucket() -> None:
