@@ -12,8 +12,7 @@ const ROLLING = 5;
 const SERVED = ["hit", "semantic", "coalesced", "stale"];
 const STACK = ["hit", "semantic", "coalesced", "stale", "miss", "bypass"];
 const KINDS = { "lookup: exact": ["Exact hit", "hit"], "lookup: semantic": ["Semantic hit", "semantic"], "lookup: miss": ["Lookup of a miss", "miss"] };
-const HITS = ["first token: exact", "first token: semantic"]; // the same times again, to the first byte
-const STAGES = { "stage: encode": "Encode", "stage: search": "Search", "stage: judge": "Judge", "stage: store": "Store" };
+const STAGES = { "stage: exact": "Read by key", "stage: encode": "Encode", "stage: search": "Search", "stage: judge": "Judge", "stage: store": "Store" };
 
 const chosen = { range: "3600", saved: null, times: "tiers" };
 
@@ -148,13 +147,13 @@ function latency(stats, draw) {
 }
 
 function tierRows(stats) {
-  const rows = Object.entries(stats.latencies).filter(([name, one]) => one.count > 0 && !HITS.includes(name)).map(([name, one]) => {
+  const rows = Object.entries(stats.latencies).filter(([, one]) => one.count > 0).map(([name, one]) => {
     if (name in KINDS) return { ...one, name: KINDS[name][0], kind: KINDS[name][1], tier: true };
-    if (name in STAGES) return { ...one, name: STAGES[name], kind: "coalesced", tier: false };
     const [what, who] = name.split(": ");
+    if (what === "stage") return { ...one, name: STAGES[name] ?? who, kind: "coalesced", tier: false };
     return { ...one, name: `${what === "answer" ? "Answer" : "First token"}, ${who}`, kind: "stale", tier: true };
   }).filter((one) => one.tier === (chosen.times === "tiers"));
-  const order = Object.values(KINDS).map(([name]) => name);
+  const order = [...Object.values(KINDS).map(([name]) => name), ...Object.values(STAGES)];
   const place = (one) => (order.includes(one.name) ? order.indexOf(one.name) : order.length);
   return rows.sort((a, b) => place(a) - place(b) || a.p50_ms - b.p50_ms);
 }
@@ -195,7 +194,7 @@ function reasons({ counters }) {
     .map(([name, value]) => ({ name: name.slice(kind.length + 2), count: value, kind })).sort((a, b) => b.count - a.count).slice(0, 8);
   const missed = pick("miss");
   const bypassed = pick("bypass");
-  const other = Object.entries(counters).filter(([name]) => /^(failed|feedback|write skipped|checks?|stale)/.test(name))
+  const other = Object.entries(counters).filter(([name, value]) => value && !/^(hit|miss|bypass|saved|certificate): /.test(name))
     .map(([name, value]) => ({ name, count: value, kind: name.startsWith("failed") ? "stale" : "coalesced" }));
   return h("div", { class: "grid-3" },
     card("Why not from the cache", { sub: "misses" }, missed.length ? bars(missed) : empty("No misses yet")),
