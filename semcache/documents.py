@@ -69,7 +69,7 @@ def tokenizer_file(config: Config, progress: Progress) -> Path:
 
 
 def _model_folder(config: Config, progress: Progress) -> Path:
-    from semcache.cag.conversion import converted, packaged_gguf
+    from semcache.cag.network.conversion import converted, packaged_gguf
     from semcache.cag.settings import DEFAULT_MODEL, default_cache_dir
 
     model = Path(config.cag.model).expanduser()
@@ -79,6 +79,6 @@ def _model_folder(config: Config, progress: Progress) -> Path:
         return converted(model, default_cache_dir(), progress)
     if model.is_dir():
         return model
-    from semcache.cag.model import locate  # an id on the hub: needs transformers
+    from semcache.cag.network.model import locate  # an id on the hub: needs transformers
 
     return locate(config.cag, default_cache_dir(), progress)

@@ -187,7 +187,7 @@ def test_documents_are_needed() -> None:
 
 
 def test_a_real_server_answers_from_them_and_reads_them_once(folder: Path, tmp_path: Path) -> None:
-    from semcache.cag.conversion import packaged_gguf
+    from semcache.cag.network.conversion import packaged_gguf
 
     with llama_server(str(packaged_gguf())) as base_url:
         parts = assembled(tmp_path, base_url)

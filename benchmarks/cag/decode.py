@@ -28,13 +28,13 @@ from tqdm import tqdm
 
 from benchmarks.cag.documents import document
 from benchmarks.cag.question_set import Asked, Document, make
-from semcache.cag.conversion import packaged_gguf
-from semcache.cag.lean_network import MOST_ROWS
-from semcache.cag.model import LanguageModel, load_model, locate
-from semcache.cag.probe import choose_sharing
-from semcache.cag.quickening import quickened
+from semcache.cag.context.probe import choose_sharing
+from semcache.cag.context.sharing import Sharing
+from semcache.cag.lean.network import MOST_ROWS
+from semcache.cag.network.conversion import packaged_gguf
+from semcache.cag.network.model import LanguageModel, load_model, locate
+from semcache.cag.opening.quickening import quickened
 from semcache.cag.settings import CagSettings, default_cache_dir
-from semcache.cag.sharing import Sharing
 from semcache.onnx_graph import own_process
 
 KINDS = ("plain", "exact", "int8")

@@ -1,7 +1,7 @@
 """Which tokens of moved blocks CacheBlend would read again: by how far their values are off.
 
-As `semcache.cag.repair`, but over a plan: the values of layer 1 with blocks apart against those
-with full attention (arXiv 2405.16444; layer 0 sees no neighbours).
+As `semcache.cag.blocks.repair`, but over a plan: the values of layer 1 with blocks apart against
+those with full attention (arXiv 2405.16444; layer 0 sees no neighbours).
 """
 
 from __future__ import annotations

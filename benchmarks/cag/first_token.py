@@ -21,12 +21,12 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.cag.flops import LLAMA_8B, Shape
-from semcache.cag.block_probe import proved_rotation
-from semcache.cag.loading import Loaded, load
-from semcache.cag.model import LanguageModel
-from semcache.cag.segments import Context, Segment
+from semcache.cag.blocks.block_probe import proved_rotation
+from semcache.cag.context.segments import Context, Segment
+from semcache.cag.context.sharing import SplitSharing
+from semcache.cag.network.model import LanguageModel
+from semcache.cag.opening.loading import Loaded, load
 from semcache.cag.settings import CagSettings, default_cache_dir
-from semcache.cag.sharing import SplitSharing
 
 LENGTHS = (50, 128, 512, 1024, 2048, 4096, 8192)
 QUESTION = 50

@@ -16,11 +16,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from semcache.cag.loading import Loaded, load
-from semcache.cag.packing import Span
-from semcache.cag.prefix import Prefix
+from semcache.cag.context.prefix import Prefix
+from semcache.cag.opening.loading import Loaded, load
 from semcache.cag.settings import CagSettings, default_cache_dir
-from semcache.cag.together import Together
+from semcache.cag.turning.packing import Span
+from semcache.cag.turning.together import Together
 
 REQUESTS = 8
 _STEPS = 6

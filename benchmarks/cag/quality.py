@@ -25,12 +25,12 @@ from tqdm import tqdm
 
 from benchmarks.cag.deviation import deviating
 from benchmarks.cag.question_set import SEED, Asked, Document, QuestionSet, make
+from semcache.cag.blocks.repair import repair_of
 from semcache.cag.finetune.base import Base, open_base
 from semcache.cag.finetune.evaluation import Score, Way, evaluate
 from semcache.cag.finetune.examples import Example
 from semcache.cag.finetune.masked_network import MaskedNetwork
 from semcache.cag.finetune.masking import Layouts
-from semcache.cag.repair import repair_of
 from semcache.cag.settings import CagSettings, default_cache_dir
 
 STALE = "not re-encoded"

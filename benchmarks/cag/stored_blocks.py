@@ -23,15 +23,15 @@ from typing import Any
 
 import torch
 
-from semcache.cag.block_file import BlockFolder
-from semcache.cag.block_store import BlockStore
-from semcache.cag.conversation import Conversation, Turn
-from semcache.cag.loading import load
-from semcache.cag.placing import PlacedGrounding, Shelf
-from semcache.cag.repair import repair_of
-from semcache.cag.scheduler import Scheduler
+from semcache.cag.blocks.block_file import BlockFolder
+from semcache.cag.blocks.block_store import BlockStore
+from semcache.cag.blocks.placing import PlacedGrounding, Shelf
+from semcache.cag.blocks.repair import repair_of
+from semcache.cag.blocks.shelving import Shelving, Stocking
+from semcache.cag.opening.loading import load
+from semcache.cag.prompting.conversation import Conversation, Turn
 from semcache.cag.settings import CagSettings, default_cache_dir
-from semcache.cag.shelving import Shelving, Stocking
+from semcache.cag.turning.scheduler import Scheduler
 from semcache.retrieval import Passage
 
 PASSAGE_TOKENS = 128

@@ -16,19 +16,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from semcache.cag.conversation import Conversation, conversation_of
-from semcache.cag.decoding import Answering
-from semcache.cag.events import Done, Event
-from semcache.cag.identity import digest_of
-from semcache.cag.loading import Loaded, load
-from semcache.cag.options import Options, read_options
-from semcache.cag.reader import KnowledgeReader
-from semcache.cag.reading import Reading
-from semcache.cag.scheduler import Scheduler
+from semcache.cag.answering.decoding import Answering
+from semcache.cag.answering.events import Done, Event
+from semcache.cag.answering.options import Options, read_options
+from semcache.cag.answering.wire import WireForm
+from semcache.cag.knowledge.reader import KnowledgeReader
+from semcache.cag.knowledge.reading import Reading
+from semcache.cag.network.identity import digest_of
+from semcache.cag.opening.loading import Loaded, load
+from semcache.cag.prompting.conversation import Conversation, conversation_of
+from semcache.cag.prompting.spelling_out import spelt_out
 from semcache.cag.settings import CagSettings, default_cache_dir
-from semcache.cag.spelling_out import spelt_out
-from semcache.cag.turns import Turns, turns_of
-from semcache.cag.wire import WireForm
+from semcache.cag.turning.scheduler import Scheduler
+from semcache.cag.turning.turns import Turns, turns_of
 from semcache.chat import ChatRequest
 from semcache.citations import Citation, asks_for_sources, sources_text, wants_documents
 from semcache.completion import Chunk

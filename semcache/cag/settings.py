@@ -51,9 +51,9 @@ class CagSettings:
     `citations`: whether an answer tells its passages: by name, with their texts, or not.
     `sources_in_text`: it also ends with a line that names them; a request may ask for it.
 
-    `passages`: documents of more than `passage_tokens` together are given as passages in "auto",
-    also while they fit the window; needs the cache's encoder. Otherwise all of them are one
-    prefix. `spell_out`: see `spelling_out`. Both help small models: switch
+    `passages`: of documents of more than `passage_tokens` together that fit the window, "auto"
+    gives the best passage alone; needs the cache's encoder. Otherwise all of them are one prefix.
+    `spell_out`: see `spelling_out`. Both help small models: switch
     them off for a model that is large enough. `end_loops`: a greedy answer that repeats itself is
     ended (`loops`).
     """

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from semcache.cag.engine import CagEngine
-from semcache.cag.reading import WholeReading
+from semcache.cag.knowledge.reading import WholeReading
 from semcache.cag.settings import CagSettings
 from semcache.chat import ChatRequest
 from semcache.completion import Chunk, Completion, collect

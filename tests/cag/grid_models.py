@@ -11,7 +11,7 @@ from gguf.quants import dequantize, quantize
 from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM
 
-from semcache.cag.model import LanguageModel, load_model
+from semcache.cag.network.model import LanguageModel, load_model
 from semcache.cag.settings import CagSettings
 from tests.cag.tiny_models import llama_config, write_model
 

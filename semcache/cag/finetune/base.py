@@ -9,7 +9,7 @@ from typing import Any
 
 from semcache.cag.finetune.evaluation import Asking
 from semcache.cag.finetune.texts import Texts
-from semcache.cag.model import load_model, locate
+from semcache.cag.network.model import load_model, locate
 from semcache.cag.settings import CagSettings
 
 

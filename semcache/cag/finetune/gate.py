@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from semcache.cag.blocks.gate import NAME
 from semcache.cag.finetune.evaluation import Score
-from semcache.cag.gate import NAME
 
 
 def write_gate(folder: Path, weights: str, repair: str, full: Score, blocks: Score) -> Path:

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from semcache.cag.context.rotation import Rotation, rotations_of
 from semcache.cag.finetune.masking import Plan
-from semcache.cag.rotation import Rotation, rotations_of
 from semcache.errors import ConfigError
 
 NAME = "semcache_masked"

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from semcache.cag.places import SINK_TOKENS, Sink
+from semcache.cag.blocks.places import SINK_TOKENS, Sink
 
 Ids: TypeAlias = Sequence[int]
 

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from semcache.cag.blocks.places import Sink
 from semcache.cag.finetune.base import Base
 from semcache.cag.finetune.checkpoint import Checkpoints
 from semcache.cag.finetune.evaluation import Score, evaluate, says
@@ -18,9 +19,8 @@ from semcache.cag.finetune.masking import Layouts
 from semcache.cag.finetune.pairs import Pair, Passage, split
 from semcache.cag.finetune.trainable import Trainable
 from semcache.cag.finetune.training import Recipe, Tell, train
-from semcache.cag.identity import identify
-from semcache.cag.places import Sink
-from semcache.cag.plain_format import PLAIN_TEMPLATE
+from semcache.cag.network.identity import identify
+from semcache.cag.prompting.plain_format import PLAIN_TEMPLATE
 from semcache.errors import ConfigError
 
 REPORT = "finetune.json"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from semcache.cag.apart import ApartPrompts
-from semcache.cag.conversation import Conversation, Turn
-from semcache.cag.prompt import ChatFormat
+from semcache.cag.blocks.apart import ApartPrompts
+from semcache.cag.prompting.conversation import Conversation, Turn
+from semcache.cag.prompting.prompt import ChatFormat
 from semcache.errors import ConfigError, RequestError
 
 

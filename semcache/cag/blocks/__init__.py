@@ -1,0 +1,1 @@
+"""What was read of passages, apart: stored, placed in a prompt, repaired."""

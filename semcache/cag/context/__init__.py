@@ -1,0 +1,1 @@
+"""What a request attends to: stored keys and values, shared, moved, joined to its own."""

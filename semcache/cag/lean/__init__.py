@@ -1,0 +1,1 @@
+"""The network of a few rows, in whole numbers where the weights are: decoding on a CPU."""

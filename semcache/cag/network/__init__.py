@@ -1,0 +1,1 @@
+"""The model itself: found, converted, loaded, named, and run a forward pass at a time."""
