@@ -11,7 +11,7 @@ from typing import Any
 from semcache.cache import SemCache
 from semcache.directives import NONE, ONLY_IF_CACHED
 from semcache.errors import AnswerError, RequestError, SemcacheError
-from semcache.interfaces import Bypass, Hit
+from semcache.interfaces import Hit
 from semcache.policy import Keeping, Skip
 from semcache.transfer.asked import Asked, Asker, asked_of
 
@@ -117,7 +117,7 @@ class Warming:
             if not self.dry:
                 self._kept(asked.number, await self._asked(asked))
 
-    async def _asked(self, asked: Asked) -> Keeping | None:
+    async def _asked(self, asked: Asked) -> Keeping:
         """Ask; again, where the engine or its server says that it is busy."""
         for left in reversed(range(_TRIES)):
             try:
@@ -131,11 +131,11 @@ class Warming:
                 if error.status not in _TRY_AGAIN or not left:
                     raise
                 await asyncio.sleep(min(_PATIENCE_S, float(getattr(error, "retry_after_s", 1))))
-            else:
-                return Skip("bypass") if isinstance(reply.decision, Bypass) else kept
+            else:  # nothing is kept of what is not new: a stale answer in place of an error
+                return kept or Skip("not a new answer")
         raise AssertionError("the last try returns or raises")
 
-    def _kept(self, number: int, kept: Keeping | None) -> None:
+    def _kept(self, number: int, kept: Keeping) -> None:
         if isinstance(kept, Skip):
             self._not_stored(number, kept.reason)
         else:

@@ -13,7 +13,9 @@ from semcache.keys import tenant_of
 from semcache_server.admin_moving import MAX_LINE_BYTES
 from tests.scripted import ScriptedAnswerer
 from tests.server.serving import SECRET, serving
-from tests.server.test_admin_routes import ADMIN, DOOR, HEIGHT, HEIGHT_TOO
+from tests.server.test_admin_routes import ADMIN, DOOR, HEIGHT
+
+ONE, TWO = tenant_of(SECRET, "one"), tenant_of(SECRET, "two")
 
 
 def ask(http: httpx2.Client, text: str, key: str) -> dict[str, str]:
@@ -24,16 +26,19 @@ def ask(http: httpx2.Client, text: str, key: str) -> dict[str, str]:
     return dict(told.headers)
 
 
-def test_from_server_to_server(tmp_path: Path) -> None:
-    one, two = tenant_of(SECRET, "one"), tenant_of(SECRET, "two")
-    with serving(tmp_path / "a", ScriptedAnswerer(), admin=DOOR, installation="aa") as here:
+Lines = list[bytes]
+
+
+def exported(folder: Path) -> tuple[Lines, Lines]:
+    """All that a server has for two keys, and what it has for the second one, with vectors."""
+    with serving(folder, ScriptedAnswerer(), admin=DOOR, installation="aa") as here:
         for at in range(140):
             ask(here, f"What is the number {at} good for?", "one")
         ask(here, HEIGHT, "two")
         with here.stream("GET", "/v1/cache/export", headers=ADMIN) as told:
             assert told.headers["content-type"].startswith("application/x-ndjson")
-            lines = list(told.iter_lines())
-        params: dict[str, Any] = {"tenant": two, "vectors": "true"}
+            lines = b"".join(told.iter_bytes()).splitlines()
+        params: dict[str, Any] = {"tenant": TWO, "vectors": "true"}
         mine = here.get("/v1/cache/export", params=params, headers=ADMIN).content.splitlines()
         last = orjson.loads(lines[140])["id"]
         rest = here.get("/v1/cache/export", params={"after": last}, headers=ADMIN).content
@@ -42,45 +47,53 @@ def test_from_server_to_server(tmp_path: Path) -> None:
         for headers in ({}, {"authorization": "Bearer one"}):
             assert here.get("/v1/cache/export", headers=headers).status_code == 401
             assert here.post("/v1/cache/import", content=b"", headers=headers).status_code == 401
+    assert [orjson.loads(line)["question"] for line in rest.splitlines()[1:]] == [HEIGHT]
+    return lines, mine
+
+
+def test_from_server_to_server(tmp_path: Path) -> None:
+    lines, mine = exported(tmp_path / "a")
     assert orjson.loads(lines[0])["entries"] == 141
     assert len(lines) == 142
-    assert [orjson.loads(line)["question"] for line in rest.splitlines()[1:]] == [HEIGHT]
     assert [orjson.loads(line).get("question") for line in mine] == [None, HEIGHT]
-
-    answerer = ScriptedAnswerer()
-    with serving(tmp_path / "b", answerer, admin=DOOR, installation="bb") as there:
-
-        def sent(content: Any, **params: str) -> httpx2.Response:
-            return there.post("/v1/cache/import", params=params, headers=ADMIN, content=content)
-
+    with serving(tmp_path / "b", ScriptedAnswerer(), admin=DOOR, installation="bb") as there:
         # Under tenants of another installation nobody would be given them.
-        refused = sent(orjson.dumps(orjson.loads(lines[0])) + b"\n" + mine[1]).json()
+        refused = sent(there, mine[0] + b"\n" + mine[1]).json()
         assert (refused["stored"], refused["skipped"]) == (0, 1)
-
-        def pieces() -> Iterator[bytes]:
-            whole = ("\n".join(lines)).encode()
-            for at in range(0, len(whole), 7001):
-                yield whole[at : at + 7001]
-            yield b"\n" + b"x" * (MAX_LINE_BYTES + 1) + b"\n" + b"{broken\n"
-
-        told = sent(pieces(), tenant=one, into=two).json()
+        told = sent(there, in_pieces(lines), tenant=ONE, into=TWO).json()
         assert (told["stored"], told["encoded"], told["skipped"]) == (140, 140, 3)
         assert [bad["line"] for bad in told["bad_lines"]] == [142, 143, 144]
         assert ask(there, "What is the number 7 good for?", "two")["x-semcache-status"] == "HIT"
-        # What memory holds gives way to what is imported, if that is newer.
-        ask(there, HEIGHT_TOO, "two")
-        newer = [orjson.loads(line) for line in mine]
-        newer[1]["created_at"] += 3600
-        newer[1]["completion"]["choices"][0]["message"]["content"] = "Imported."
-        ask(there, HEIGHT, "two")
-        assert sent(b"\n".join(map(orjson.dumps, newer)), into=two).json()["stored"] == 1
-        assert sent(b"\n".join(map(orjson.dumps, newer)), into=two).json()["already_there"] == 1
-        body = {"model": "m", "messages": [{"role": "user", "content": HEIGHT}]}
-        two_key = {"authorization": "Bearer two"}
-        answer = there.post("/v1/chat/completions", json=body, headers=two_key).json()
-        assert answer["choices"][0]["message"]["content"] == "Imported."
-        strict = sent(b"\n".join([mine[0], b"{broken"]), into=two, strict="true")
+        memory_gives_way(there, mine)
+        strict = sent(there, b"\n".join([mine[0], b"{broken"]), into=TWO, strict="true")
         assert strict.status_code == 400
         assert "Line 2" in strict.json()["error"]["message"]
-        assert sent(b"Dear all,").status_code == 400
-        assert sent(mine[0], into="somebody").status_code == 400
+        assert sent(there, b"Dear all,").status_code == 400
+        assert sent(there, mine[0], into="somebody").status_code == 400
+
+
+def sent(http: httpx2.Client, content: Any, **params: str) -> httpx2.Response:
+    return http.post("/v1/cache/import", params=params, headers=ADMIN, content=content)
+
+
+def in_pieces(lines: Lines) -> Iterator[bytes]:
+    """Cut where no line ends, and with two bad lines behind."""
+    whole = b"\n".join(lines)
+    for at in range(0, len(whole), 7001):
+        yield whole[at : at + 7001]
+    yield b"\n" + b"x" * (MAX_LINE_BYTES + 1) + b"\n" + b"{broken\n"
+
+
+def memory_gives_way(http: httpx2.Client, mine: Lines) -> None:
+    """What memory holds is not what is served once something newer was imported."""
+    ask(http, HEIGHT, "two")
+    newer = [orjson.loads(line) for line in mine]
+    newer[1]["created_at"] += 3600
+    newer[1]["completion"]["choices"][0]["message"]["content"] = "Imported."
+    body = b"\n".join(map(orjson.dumps, newer))
+    assert sent(http, body, into=TWO).json()["stored"] == 1
+    assert sent(http, body, into=TWO).json()["already_there"] == 1
+    asked = {"model": "m", "messages": [{"role": "user", "content": HEIGHT}]}
+    key = {"authorization": "Bearer two"}
+    answer = http.post("/v1/chat/completions", json=asked, headers=key).json()
+    assert answer["choices"][0]["message"]["content"] == "Imported."
