@@ -14,6 +14,7 @@ from semcache.errors import (
     ConfigError,
     Declined,
     EngineBusy,
+    QuotaExceeded,
     RequestError,
     SemcacheError,
     UpstreamError,
@@ -35,8 +36,10 @@ OFFICIAL: dict[int, type[openai.APIStatusError]] = {
     401: openai.AuthenticationError,
     403: openai.PermissionDeniedError,
     404: openai.NotFoundError,
+    408: openai.APIStatusError,
     413: openai.APIStatusError,
     429: openai.RateLimitError,
+    431: openai.APIStatusError,
     500: openai.InternalServerError,
     502: openai.InternalServerError,
     503: openai.InternalServerError,
@@ -74,7 +77,9 @@ def test_the_callers_mistakes_are_4xx_and_ours_are_5xx(kind: type[SemcacheError]
     is_callers = issubclass(kind, RequestError)
     # Where everybody has declined nobody failed, and to ask again would be in vain.
     assert kind.status // 100 == (4 if is_callers or kind is Declined else 5)
-    assert (kind.type == "invalid_request_error") == is_callers
+    # OpenAI's own word for a quota that is spent, as type and as code.
+    ours = "insufficient_quota" if kind is QuotaExceeded else "invalid_request_error"
+    assert (kind.type == ours) == is_callers
     assert re.fullmatch("[a-z_]+", kind.code)
     assert (kind.__doc__ or "").strip().endswith(".")
 
@@ -110,6 +115,7 @@ def test_an_upstreams_error_keeps_what_the_upstream_said() -> None:
 
 def test_one_root_catches_all_and_no_branch_catches_another() -> None:
     assert all(issubclass(kind, SemcacheError) for kind in TREE)
-    branches = (RequestError, ConfigError, AnswerError, errors.StoreError, errors.EmbeddingError)
+    inside = (errors.StoreError, errors.EmbeddingError, errors.ServerBusy)
+    branches = (RequestError, ConfigError, AnswerError, *inside)
     for kind in TREE[1:]:
         assert sum(issubclass(kind, branch) for branch in branches) == 1
