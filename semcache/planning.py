@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from time import perf_counter
 
 from semcache import freshness, pacing, policy
@@ -42,23 +41,18 @@ def plan_of(
     found = freshness.timeliness(request, settings)
     admission = policy.admit(request, directives, settings)
     per_user = freshness.per_user(found, settings)
-    key_of = partial(
-        request_key,
-        source=source,
-        extract=extract,
-        per_user=per_user,
-        namespace=directives.namespace,
-    )
-    shared = "" if request.caller is None else request.caller.shared
-    if found.kind == "personal":  # one person's own is nobody's to share
-        shared = ""
+    part, shared = directives.namespace, None
+    caller = request.caller
+    if caller is not None and caller.shared and found.kind != "personal":  # nobody's to share
+        there = replace(request, tenant=caller.shared)
+        shared = request_key(there, source, extract, per_user=per_user, namespace=part)
     return Plan(
         request=request,
         directives=directives,
         admission=freshness.admit(admission, found, request, settings),
         answerer=answerer,
-        key=key_of(request),
-        shared=key_of(replace(request, tenant=shared)) if shared else None,
+        key=request_key(request, source, extract, per_user=per_user, namespace=part),
+        shared=shared,
         timeliness=found,
         pace=pacing.wanted(directives.replay, settings.replay) if request.stream else None,
         started=started,

@@ -10,6 +10,7 @@ import yaml
 
 from semcache import cli
 from semcache.config import Config
+from semcache.quotas import Quota
 from semcache.server_keys import Doorkeeper
 from tests.scripted import ScriptedAnswerer
 from tests.server.serving import SECRET, serving
@@ -85,3 +86,11 @@ def test_keys_share_nothing_but_by_namespace(
             client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
             client.close()
     assert len(answerer.calls) == 2
+
+
+def test_the_command_says_what_a_key_may_spend(capsys: pytest.CaptureFixture[str]) -> None:
+    said = ("--namespace", "crew", "--untrusted", "--tokens-per-day", "5", "--usd-per-month", "2.5")
+    _, config = a_key(capsys, "intern", *said)
+    [made] = config.server.keys
+    assert made.quota == Quota(tokens_per_day=5, usd_per_month=2.5)
+    assert not made.trusted
