@@ -37,7 +37,7 @@ HEIGHT = "How tall is the Eiffel Tower?"
 HEIGHT_TOO = "What is the height of the Eiffel Tower?"
 OWN = re.compile(
     "/v1/(chat/completions|completions|responses|embeddings|models.*|cache/(explain|feedback))"
-    "|/metrics|/put|/get|/flush|/cache_file|/healthz|/readyz|/|/dashboard.*"
+    "|/openapi.json|/metrics|/put|/get|/flush|/cache_file|/healthz|/readyz|/|/dashboard.*"
 )
 """Routes for everybody, and for tenants."""
 NUMBERED = {"x-semcache-entry-id", "x-semcache-decision", "x-semcache-lookup-ms", "date"}
