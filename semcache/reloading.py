@@ -7,7 +7,6 @@ to be closed when the last of them must be over.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -93,12 +92,9 @@ def reloaded(assembled: Assembled, new: Config) -> Reloaded:
             assembled.cache.closing.append(door.close)
     made = replace(assembled, config=config, upstream=upstream, doorkeeper=door)
     cache = assembled.cache
-    store = cache.layers.store
     answerers = cache.answerers
     if upstream is not assembled.upstream:
         answerers = tuple(answerers_of(config, assembled.engine, upstream))
-        if isinstance(upstream, Grounded):
-            store.expire_knowledge(upstream.name, upstream.keyed_knowledge, time.time())
     cache.reconfigure(config.policy_settings(), answerers)
     cache.recording.recent.show_questions = config.shows_questions
     return Reloaded(made, waiting, replaced_upstream, replaced_door)
