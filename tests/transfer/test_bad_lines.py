@@ -26,7 +26,7 @@ from semcache.usage import UsageMode
 from semcache.whole import Alias, Whole
 from tests.store.samples import EMBEDDER, entry, scope, unit
 
-ROUNDS = 1_000
+ROUNDS = 600
 JUNK: tuple[Any, ...] = (
     None,
     True,

@@ -21,7 +21,7 @@ from semcache.transfer.lines import line_of, whole_of
 from semcache.whole import Alias, Whole
 from tests.store.samples import DIM, EMBEDDER, START, entry, scope, unit
 
-COUNT = 700  # more than two batches
+COUNT = 300  # several batches
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_an_interrupted_export_goes_on(data: Path, tmp_path: Path, name: str) ->
 def test_a_line_holds_all_of_an_entry(data: Path, tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     run("export", str(path), "--vectors", "-d", str(data))
-    for at, line in zip((0, 1, 300), (lines(path)[1 + at] for at in (0, 1, 300)), strict=True):
+    for at, line in zip((0, 1, 200), (lines(path)[1 + at] for at in (0, 1, 200)), strict=True):
         expected, found = made(at), whole_of(line)
         assert replace(found.entry, used_at=0.0) == expected.entry
         assert (
@@ -104,10 +104,10 @@ def test_a_line_holds_all_of_an_entry(data: Path, tmp_path: Path) -> None:
 def test_filters_and_standard_output(
     data: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    since = ["--since", str(START + 690)]
+    since = ["--since", str(START + 290)]
     assert run("export", "-", "--tenant", "even", *since, "-d", str(data)) == 0
     told = [orjson.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
-    assert [line["key"] for line in told[1:]] == [f"k{at}" for at in range(690, 700, 2)]
+    assert [line["key"] for line in told[1:]] == [f"k{at}" for at in range(290, 300, 2)]
     assert told[0]["entries"] == 5
     assert "vector" not in told[1]
     with LocalStore(data, dim=DIM, embedder=EMBEDDER) as store:

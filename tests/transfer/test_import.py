@@ -218,7 +218,7 @@ def test_of_equal_keys_the_newest_stays(tmp_path: Path) -> None:
 def test_killed_in_the_middle_and_run_again(tmp_path: Path) -> None:
     """kill -9 between two commits, or in one: the second run makes it whole, nothing is twice."""
     there = options(tmp_path / "b", "evaluation: exact")
-    rows = unit(np.random.default_rng(5), 3_000)
+    rows = unit(np.random.default_rng(5), 2_000)
     wholes = [replace(nobodys(f"key {at}"), vector=rows[at]) for at in range(len(rows))]
     path = tmp_path / "out.jsonl"
     written(path, wholes, vectors=True)
