@@ -57,13 +57,14 @@ class Observed:
         )
 
     def to_wire(self) -> dict[str, Any]:
-        """For JSON, without the recent decisions: what was asked is in no file."""
+        """For JSON; the recent decisions without their questions, which are in no such file."""
         return {
             "counts": dict(self.counts),
             "sums": dict(self.sums),
             "cosines": {name: astuple(one) for name, one in self.cosines.items()},
             "times": {name: astuple(one) for name, one in self.times.items()},
             "minutes": [astuple(one) for one in self.minutes],
+            "recent": [seen._replace(question="") for seen in self.recent],
             "gauges": dict(self.gauges),
         }
 
@@ -79,7 +80,8 @@ class Observed:
             },
             {name: Spread(tuple(counts), total) for name, (counts, total) in wire["times"].items()},
             tuple(Minute(*one) for one in wire["minutes"]),
-            gauges=dict(wire["gauges"]),
+            tuple(Seen._make(one) for one in wire["recent"]),
+            dict(wire["gauges"]),
         )
 
 

@@ -47,6 +47,7 @@ class SharedCounts:
         self._recording = recording
         self._closed = threading.Event()
         self._turn = threading.Lock()
+        self._written = b""
         self._thread = threading.Thread(target=self._run, name="semcache-counts", daemon=True)
         recording.others = self.others
         self._thread.start()
@@ -77,9 +78,13 @@ class SharedCounts:
         fresh = self._path.with_suffix(".new")
         try:
             body = json.dumps(self._recording.own().to_wire()).encode()
+            if body == self._written and self._path.exists():
+                os.utime(self._path)  # we are there, and nothing has happened
+                return
             with os.fdopen(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as f:
                 f.write(body)
             fresh.replace(self._path)
+            self._written = body
         except OSError as error:
             log.warning("the counts of this worker cannot be written: %s", error.strerror)
 

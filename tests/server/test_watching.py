@@ -6,16 +6,19 @@ import io
 import json
 import logging
 import sqlite3
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import httpx2
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -24,12 +27,13 @@ from semcache.chat import ChatRequest
 from semcache.completion import Completion
 from semcache.upstream import Upstream, UpstreamSettings
 from semcache_server import logs
-from semcache_server.tracing import OtelTracer
+from semcache_server.tracing import OtelTracer, open_tracing
 from tests.loopback import Events, Json, Loopback, Seen, sse
 from tests.relaying import HELLO
 from tests.scripted import ScriptedAnswerer, echo
 from tests.server.serving import serving
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 QUESTION = "How tall is the Eiffel Tower?"
 ALIKE = "What is the height of the Eiffel Tower?"
 KEY = "sk-nobody-may-log-this"
@@ -188,6 +192,31 @@ def test_a_failing_store_says_no_text_either(tmp_path: Path) -> None:
     told = written.getvalue()
     assert "layer failed" in told
     assert "Eiffel" not in told
+
+
+def test_the_sdks_environment_says_where_spans_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Loopback([Json(b"")]) as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.origin)
+        monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=here")
+        tracer = open_tracing()
+        tracer.begin("POST", "/v1/chat/completions", {}, perf_counter()).end(200, {})
+        tracer.close()
+        [sent] = collector.requests
+    assert sent.path == "/v1/traces"
+    [told] = ExportTraceServiceRequest.FromString(sent.body).resource_spans
+    named = {one.key: one.value.string_value for one in told.resource.attributes}
+    assert named["service.name"] == "semcache"
+    assert named["deployment.environment"] == "here"
+    assert told.scope_spans[0].spans[0].name == "POST /v1/chat/completions"
+
+
+def test_opentelemetry_is_not_loaded_while_traces_are_off() -> None:
+    code = "import sys, semcache_server.starting; print('opentelemetry' in sys.modules)"
+    path = f"{ROOT}:{ROOT / 'server'}"
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": path}
+    )
+    assert told.stdout == "False\n"
 
 
 def test_a_stream_is_followed_to_its_end_and_stored_after_it(tmp_path: Path) -> None:
