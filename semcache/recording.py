@@ -40,6 +40,7 @@ class Recording:
         self.others: Callable[[], Iterable[Observed]] = tuple
         self._supervisor = supervisor
         self._clock = clock
+        self.started_at = clock()
         self._noted: deque[_Noted] = deque()
         tally.before_reading = self._catch_up
 

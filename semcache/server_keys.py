@@ -91,6 +91,12 @@ class Doorkeeper:
         self._entries = [
             (key.sha256, _caller(key, secret, ledger), _bucket(key, clock)) for key in keys
         ]
+        shared = {key.namespace for key in keys if key.namespace is not None}
+        self.tenants = {
+            **{_digest(secret, "name", key.name): key.name for key in keys},
+            **{_digest(secret, "namespace", name): name for name in shared},
+        }
+        """The names of keys and namespaces, by their tenants: for the operator's eyes."""
 
     def tenant_of(self, key: str) -> str:
         """The tenant of a bearer key, who has asked once more.

@@ -86,6 +86,6 @@ def admin_routes(serving: Serving, door: AdminDoor) -> list[Route]:
     """What only the admin may do; each handler asks at the door first."""
     cache = serving.cache
     entries = AdminEntries(cache, door.check, serving.max_body_bytes)
-    stats = AdminStats(cache, door.check, cache.recording.observed, serving.clock())
+    stats = AdminStats(cache, door.check, cache.recording.observed, serving.tenants)
     moving = AdminMoving(cache, door.check, serving.installation)
     return [*entries.routes(), *stats.routes(), *moving.routes()]

@@ -27,12 +27,15 @@ _QUANTILES = (0.5, 0.95, 0.99)
 
 @dataclass(frozen=True, slots=True)
 class AdminStats:
-    """The handlers. `check` raises for anybody but the admin, `observe` says what was counted."""
+    """The handlers. `check` raises for anybody but the admin, `observe` says what was counted.
+
+    `tenants`: names of those that have one, by digest.
+    """
 
     cache: SemCache
     check: Callable[[ASGIScope], None]
     observe: Callable[[], Observed]
-    started_at: float
+    tenants: Mapping[str, str]
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -61,11 +64,12 @@ class AdminStats:
         return {
             "object": "cache.stats",
             "now": layers.clock(),
-            "started_at": self.started_at,
+            "started_at": self.cache.recording.started_at,
             "totals": totals(seen),
             "counters": dict(seen.counts),
             "store": asdict(layers.store.stats()),
             "memory": {"entries": len(layers.memory)},
+            "tenants": dict(self.tenants),
             "holdings": [asdict(one) for one in layers.store.holdings(_HOLDINGS)],
             "timeline": [told_minute(minute) for minute in seen.minutes],
             "latencies": {name: told_times(spread) for name, spread in seen.times.items()},

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,7 +59,7 @@ class Serving:
     than the tenant; `admit` is awaited before them. With `pass_through` the keys are the
     upstream's. `more_models` asks the upstreams for theirs.
     `refresh` looks at the knowledge folder and brings cache and engine up to date with it.
-    `compat` adds the headers of other gateways.
+    `compat` adds the headers of other gateways. `tenants` has names for the admin, by digest.
     """
 
     cache: SemCache
@@ -73,6 +73,7 @@ class Serving:
     cache_file_key: str = ""
     admin: AdminDoor = field(default_factory=AdminDoor)
     installation: str = ""
+    tenants: Mapping[str, str] = field(default_factory=dict)
     clock: Callable[[], float] = field(default=time.time)
     caller_of: Callable[[str], Caller] | None = None
     admit: Callable[[str], Awaitable[None]] | None = None

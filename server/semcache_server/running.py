@@ -11,6 +11,7 @@ from semcache.assembly import Assembled, read_secret
 from semcache.compat_headers import speaking
 from semcache.config import Config
 from semcache.pass_through import PassThrough
+from semcache.server_keys import Doorkeeper
 from semcache.transfer.header import installation_of
 from semcache_server.admin import AdminDoor
 from semcache_server.app import Serving
@@ -53,6 +54,7 @@ def serving_of(assembled: Assembled, cache_file_key: str, tracer: Tracer | None 
         max_body_bytes=server.max_body_bytes,
         cache_file_key=cache_file_key,
         admin=AdminDoor(assembled.admin_keys),
+        tenants=door.tenants if isinstance(door, Doorkeeper) else {},
         installation=installation_of(read_secret(assembled.config.gptcache.data_dir)),
         tracer=tracer,
         compat=speaking(server.compat_headers),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -11,7 +12,8 @@ import yaml
 from semcache import cli
 from semcache.config import Config
 from semcache.quotas import Quota
-from semcache.server_keys import Doorkeeper
+from semcache.server_keys import Doorkeeper, digest_of
+from semcache_server.admin import AdminDoor
 from tests.scripted import ScriptedAnswerer
 from tests.server.serving import SECRET, serving
 
@@ -94,3 +96,24 @@ def test_the_command_says_what_a_key_may_spend(capsys: pytest.CaptureFixture[str
     [made] = config.server.keys
     assert made.quota == Quota(tokens_per_day=5, usd_per_month=2.5)
     assert not made.trusted
+
+
+def test_the_admin_reads_names_and_asks_as_nobody_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key, config = a_key(capsys, "support", "--namespace", "crew")
+    door = Doorkeeper(config.server.keys, SECRET, lambda: 0.0)
+    mine = "sk-semcache-admin-" + "m" * 43
+    admin = AdminDoor((digest_of(mine),))
+    options: dict[str, Any] = {"door": door.tenant_of, "admin": admin, "tenants": door.tenants}
+    question = [{"role": "user", "content": "hi"}]
+    with serving(tmp_path, ScriptedAnswerer(), **options) as http:
+        for sent in (key, mine):
+            headers = {"authorization": f"Bearer {sent}"}
+            body = {"model": "m", "messages": question}
+            told = http.post("/v1/chat/completions", json=body, headers=headers)
+            assert told.headers["x-semcache-status"] == "MISS"
+        stats = http.get("/v1/cache/stats", headers=headers).json()
+        assert http.get("/v1/cache/stats", headers={"authorization": f"Bearer {key}"}).is_error
+    named = {stats["tenants"].get(one["tenant"], one["tenant"]) for one in stats["holdings"]}
+    assert named == {"crew", "admin"}

@@ -3,7 +3,8 @@
 import { get } from "./api.js";
 import { badge, card, empty, h, OUTCOMES, segments, show } from "./dom.js";
 import { openEntry } from "./entry.js";
-import { clockSeconds, cosine, count, date, ms, NONE, short } from "./format.js";
+import { clockSeconds, cosine, count, date, ms, NONE } from "./format.js";
+import { tenantName } from "./tenants.js";
 
 const FILTERS = { all: "All", hits: "Hits", miss: "Misses", bypass: "Bypasses" };
 const HITS = ["hit", "semantic", "coalesced", "stale"];
@@ -34,7 +35,7 @@ export function decisions(node, context) {
 
 function matching({ filter, text, seen }) {
   return seen.filter((one) => (filter === "all" || (filter === "hits" ? HITS.includes(one.outcome) : one.outcome === filter))
-    && (!text || `${one.question} ${one.reason} ${one.answerer} ${OUTCOMES[one.outcome]} ${one.tenant}`.toLowerCase().includes(text)));
+    && (!text || `${one.question} ${one.reason} ${one.answerer} ${OUTCOMES[one.outcome]} ${tenantName(one.tenant)} ${one.tenant}`.toLowerCase().includes(text)));
 }
 
 function render(body, told, state, context) {
@@ -56,7 +57,7 @@ function row(one, context) {
     h("td", { class: "when", title: date(one.at) }, clockSeconds(one.at)),
     h("td", { class: "what" }, badge(one.outcome)),
     h("td", { class: "asked" }, open ? h("button", { class: "cellbutton", type: "button", "aria-label": `Why: ${one.question || "this decision"}` }, question) : question,
-      h("span", { class: "sub" }, `tenant ${short(one.tenant)}`)),
+      h("span", { class: "sub" }, `tenant ${tenantName(one.tenant)}`)),
     h("td", { class: "why" }, one.reason || NONE),
     h("td", { class: "num sim" }, one.tier === "exact" ? NONE : cosine(one.similarity)),
     h("td", { class: "num took" }, ms(one.lookup_ms)),

@@ -3,8 +3,9 @@
 import { get, post } from "./api.js";
 import { card, empty, h, segments, show, toast } from "./dom.js";
 import { openEntry } from "./entry.js";
-import { ago, cosine, count, date, short } from "./format.js";
+import { ago, cosine, count, date } from "./format.js";
 import { confirmBox } from "./dialogs.js";
+import { tenantName } from "./tenants.js";
 
 const PAGE = 50;
 const AGES = [["", "any age"], [3600, "older than an hour"], [86400, "older than a day"], [604800, "older than a week"], [2592000, "older than 30 days"]];
@@ -62,7 +63,7 @@ async function choices(tenant, model, { signal }) {
   const { holdings } = await get("/v1/cache/stats", {}, signal);
   const tenants = [...new Set(holdings.map((one) => one.tenant))];
   const models = [...new Set(holdings.map((one) => one.model))];
-  tenant.append(...tenants.map((one) => h("option", { value: one }, `tenant ${short(one)}`)));
+  tenant.append(...tenants.map((one) => h("option", { value: one }, `tenant ${tenantName(one)}`)));
   model.append(...models.map((one) => h("option", { value: one }, one)));
 }
 
@@ -90,7 +91,7 @@ function row(one, context) {
   return h("tr", { class: "go", onclick: open, "data-entry": one.id },
     h("td", { class: "asked" }, h("button", { type: "button", class: "cellbutton" },
       h("span", { class: "clip strong" }, one.question ?? "(matched exactly only)"), h("span", { class: "clip muted" }, one.answer || "(no text)"))),
-    h("td", { class: "who" }, one.model, h("span", { class: "sub" }, `tenant ${short(one.tenant)}`)),
+    h("td", { class: "who" }, one.model, h("span", { class: "sub" }, `tenant ${tenantName(one.tenant)}`)),
     h("td", { class: "state" }, condition(one)),
     h("td", { class: "num hits" }, count(one.hits)),
     one.similarity === undefined ? h("td", { class: "num age", title: date(one.created_at) }, ago(one.age_s)) : h("td", { class: "num age" }, cosine(one.similarity)));

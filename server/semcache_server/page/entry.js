@@ -5,6 +5,7 @@ import { confirmBox, sideBox } from "./dialogs.js";
 import { h, problem, show, toast } from "./dom.js";
 import { condition } from "./entries.js";
 import { ago, count, date, duration } from "./format.js";
+import { tenantName } from "./tenants.js";
 import { why } from "./why.js";
 
 // `question`: another wording to explain; `changed` is called after the entry was.
@@ -43,7 +44,7 @@ function render(entry, parts) {
 function facts(entry) {
   const rows = [
     ["State", condition(entry)],
-    ["Model", entry.model], ["Engine", entry.answerer || "–"], ["Tenant", h("code", null, entry.tenant)],
+    ["Model", entry.model], ["Engine", entry.answerer || "–"], ["Tenant", tenantName(entry.tenant) === entry.tenant.slice(0, 8) ? h("code", null, entry.tenant) : [tenantName(entry.tenant), " ", h("code", { class: "muted" }, entry.tenant)]],
     entry.namespace && ["Namespace", entry.namespace],
     ["Stored", `${date(entry.created_at)}, ${ago(entry.age_s)}`],
     ["Expires", entry.expires_at === null ? "never" : date(entry.expires_at)],

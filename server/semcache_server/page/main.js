@@ -6,6 +6,7 @@ import { decisions } from "./decisions.js";
 import { h, icon, ICONS, problem, show } from "./dom.js";
 import { entries } from "./entries.js";
 import { overview } from "./overview.js";
+import { learnTenants } from "./tenants.js";
 
 const VIEWS = { overview: ["Overview", overview], decisions: ["Decisions", decisions], entries: ["Entries", entries], ask: ["Ask", ask] };
 const EVERY_MS = 4000;
@@ -80,7 +81,7 @@ function enter() {
   tabs.hidden = lock.hidden = false;
   if (!tabs.children.length) show(tabs, Object.entries(VIEWS).map(([name, [text]]) => h("a", { href: `#${name}` }, text)));
   inside = true;
-  open();
+  learnTenants().catch(() => {}).finally(open);
 }
 
 // Another view, or an address with a key that was pasted over this one.

@@ -3,8 +3,9 @@
 import { get } from "./api.js";
 import { line, stacked } from "./charts.js";
 import { badge, card, empty, h, OUTCOMES, segments, show } from "./dom.js";
-import { ago, bytes, clock, count, date, duration, NONE, percent, short, usd } from "./format.js";
+import { ago, bytes, clock, count, date, duration, NONE, percent, usd } from "./format.js";
 import { bars, cosines, times } from "./spreads.js";
+import { tenantName } from "./tenants.js";
 
 const RANGES = { 3600: "1 h", 21600: "6 h", 86400: "24 h" };
 const BUCKETS = { 3600: 60, 21600: 300, 86400: 900 };
@@ -170,7 +171,7 @@ function distributions(stats) {
 
 function holdings({ holdings: held, store, certificate }) {
   const { detail } = store;
-  const rows = held.slice(0, 6).map((one) => ({ name: `${one.model} · ${short(one.tenant)}`, title: `${one.model}, tenant ${one.tenant}`, count: one.entries, kind: "hit", value: `${count(one.entries)} · ${bytes(one.bytes)}` }));
+  const rows = held.slice(0, 6).map((one) => ({ name: `${one.model} · ${tenantName(one.tenant)}`, title: `${one.model}, tenant ${one.tenant}`, count: one.entries, kind: "hit", value: `${count(one.entries)} · ${bytes(one.bytes)}` }));
   const facts = [["Quarantined", detail.quarantined], ["Expired", store.expired], ["Further questions", detail.aliases], ["Evicted", detail.evicted]]
     .filter(([, value]) => value !== undefined);
   return card("Stored", { sub: "by model and tenant" },
