@@ -73,7 +73,8 @@ def test_two_workers_share_a_store_and_one_that_is_killed_comes_back(tmp_path: P
             killed = min(first)
             os.kill(killed, signal.SIGKILL)
             process.said("ended (-9)")
-            assert ask(process, "who is there?") == ("hit", max(first))
+            outcome, pid = ask(process, "who is there?")
+            assert (outcome, pid == killed) == ("hit", False)
             again = both(process, "who is there?")
             assert len(again | first) == 3
             assert hits(process) >= count
