@@ -135,6 +135,8 @@ class SemCache:
     def reconfigure(self, settings: PolicySettings, answerers: Sequence[Answerer]) -> None:
         """Decide by other settings, and ask others, from the next request on."""
         self.answerers = tuple(answerers)
+        if settings.usage != self._settings.usage:
+            self.layers.memory.clear()  # it holds answers as they are shown
         self._settings = self.layers.settings = settings
         self.layers.retries = Retries(settings.retry, settings.retry_window_s)
 

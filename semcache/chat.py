@@ -130,10 +130,13 @@ def text_request(text: str, *, tenant: str, model: str) -> ChatRequest:
     )
 
 
-def read_question_body(body: object, *, tenant: str, model: str) -> ChatRequest:
+def read_question_body(
+    body: object, *, tenant: str, model: str, responses: bool = False
+) -> ChatRequest:
     """A chat or completion request, or `{"question": text}` with any other field of one.
 
-    `model` is asked where the body names none. Raises RequestError.
+    `model` is asked where the body names none. `responses`: with `input` it is one for a response.
+    Raises RequestError.
     """
     if not isinstance(body, dict):
         raise RequestError("The request body must be a JSON object.")
@@ -146,7 +149,10 @@ def read_question_body(body: object, *, tenant: str, model: str) -> ChatRequest:
             message = "Give 'question', or 'messages', or 'prompt': one of them."
             raise RequestError(message, param="question")
         fields["messages"] = [{"role": "user", "content": text}]
-    kind: Kind = "completion" if "prompt" in fields and "messages" not in fields else "chat"
+    kind: Kind = "chat"
+    if "messages" not in fields:
+        kind = "completion" if "prompt" in fields else kind
+        kind = "response" if responses and "input" in fields else kind
     return ChatRequest.from_wire(fields, tenant=tenant, kind=kind)
 
 

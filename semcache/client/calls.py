@@ -60,7 +60,7 @@ def answer_call(call: Call, ready: Ready, mark: str, line: Line) -> Whole | None
         body = _body(call.request)
         if call.is_feedback:
             return _whole(ready.cache.feedback.take(tenant, read_feedback(body)))
-        asked = read_question_body(body, tenant=tenant, model="")
+        asked = read_question_body(body, tenant=tenant, model="", responses=True)
         own = OwnServer(line, call.request, call.server, set())
         plan = ready.cache.plan(asked, wishes_of(call.request), via=own)
         return _whole(explain(ready.cache.layers, plan))

@@ -28,10 +28,10 @@ class Trust:
     max_body_bytes: int
 
     async def explain(self, request: Request) -> Response:
-        """`POST /v1/cache/explain`: a chat or completion request, or `{"question"}`."""
+        """`POST /v1/cache/explain`: a chat, completion or response request, or `{"question"}`."""
         tenant = self.tenant(request.scope)
         body, wishes = taken_from_body(await self._body(request))
-        asked = read_question_body(body, tenant=tenant, model=self.model)
+        asked = read_question_body(body, tenant=tenant, model=self.model, responses=True)
         plan = self.cache.plan(asked, joined(directives_of(request.scope), wishes))
         return JSONResponse(await asyncio.to_thread(explain, self.cache.layers, plan))
 

@@ -225,3 +225,13 @@ def test_bad_input(served: tuple[openai.OpenAI, Loopback], body: dict[str, Any])
     with pytest.raises(openai.BadRequestError):
         client.post("/responses", body={"model": "gpt-x", **body}, cast_to=object)
     assert len(upstream.requests) == before
+
+
+def test_why_a_response_is_answered_as_it_is(served: tuple[openai.OpenAI, Loopback]) -> None:
+    client, _ = served
+    ask = {"model": "gpt-why", "input": "How high is the tower?", "instructions": "Be short."}
+    before: Any = client.post("/cache/explain", body=ask, cast_to=object)
+    client.responses.create(**ask)  # type: ignore[arg-type]
+    after: Any = client.post("/cache/explain", body=ask, cast_to=object)
+    told = [one["decision"]["outcome"] for one in (before, after)]
+    assert told == ["miss", "hit"]
