@@ -37,7 +37,7 @@ from semcache_server.legacy import Legacy
 from semcache_server.listening import Front
 from semcache_server.metrics import Metrics
 from semcache_server.models import ListModels, Models
-from semcache_server.trust import Trust
+from semcache_server.trust import Elsewhere, Trust
 from semcache_server.watching import Tracer, Watching
 from semcache_server.wire import UNEXPECTED, ASGIScope, Headers, respond_error
 
@@ -82,6 +82,7 @@ class Serving:
     bounds: Bounds = DEFAULT_BOUNDS
     tracer: Tracer | None = None
     readiness: Readiness = field(default_factory=Readiness)
+    elsewhere: Elsewhere | None = None
     compat: Callable[[Headers], Headers] = unchanged
 
 
@@ -128,6 +129,7 @@ def _other_routes(serving: Serving) -> list[Route]:
         model=serving.model,
         tenant=lambda scope: _tenant(serving, scope),
         max_body_bytes=serving.max_body_bytes,
+        elsewhere=serving.elsewhere,
     )
     metrics = Metrics(serving.cache, lambda scope: _tenant(serving, scope))
     return [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from semcache.assembly import Assembled, read_secret
 from semcache.compat_headers import speaking
@@ -19,15 +19,20 @@ from semcache_server.bounds import Bounds
 from semcache_server.listening import uvicorn_config
 from semcache_server.reloading import Hangup, Reloading, Server
 from semcache_server.tracing import open_tracing
+from semcache_server.trust import Elsewhere
 from semcache_server.watching import Tracer
 
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Sockets that are there already, where there are any, and whom to tell that they are heard."""
+    """Sockets that are there already, where there are any, and whom to tell that they are heard.
+
+    `elsewhere`: other processes of the same server, see `Serving`.
+    """
 
     sockets: Sequence[socket.socket] | None = None
     ready: Callable[[], None] | None = None
+    elsewhere: Elsewhere | None = None
 
 
 _ALONE = Listening()
@@ -76,7 +81,9 @@ def serve(
     tracer = open_tracing() if server.traces == "otlp" else None
     with closing(tracer) if tracer is not None else nullcontext(), suppress(KeyboardInterrupt):
         reloading = Reloading(
-            assembled, read, lambda made: serving_of(made, cache_file_key, tracer)
+            assembled,
+            read,
+            lambda made: replace(serving_of(made, cache_file_key, tracer), elsewhere=on.elsewhere),
         )
         listening = uvicorn_config(
             reloading.front,

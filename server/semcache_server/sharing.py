@@ -34,7 +34,7 @@ def folder_of(data_dir: Path) -> Path:
 
 def forget(data_dir: Path) -> None:
     """Begin anew: what earlier runs counted is over."""
-    for path in folder_of(data_dir).glob("*.json"):
+    for path in folder_of(data_dir).iterdir():
         path.unlink(missing_ok=True)
 
 

@@ -6,10 +6,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack, closing, nullcontext
+from contextlib import ExitStack
 from functools import partial
 
-from semcache.assembly import build, make_private
+from semcache.assembly import Assembled, build, make_private
 from semcache.config import Config
 from semcache.errors import SemcacheError
 from semcache_server.logs import log_to_stderr
@@ -18,7 +18,8 @@ from semcache_server.options import checked, parser
 from semcache_server.ports import listen_beside, reserve
 from semcache_server.reloading import Hangup
 from semcache_server.running import Listening, serve
-from semcache_server.sharing import SharedCounts, forget
+from semcache_server.sharing import SharedCounts, folder_of, forget
+from semcache_server.siblings import Siblings
 from semcache_server.supervising import Supervisor, Worker
 
 _COULD_NOT_LISTEN = 3
@@ -46,17 +47,26 @@ def _serve(args: argparse.Namespace, config: Config, worker: Worker | None) -> i
     hangup = Hangup()
     _own_process()
     assembled = build(config, progress=_say)
-    server, shared, on = config.server, None, Listening(ready=_ready)
-    if worker is None:
-        where = f"http://{server.host}:{server.port}"
-        _say(f"semcache is ready on {where} (model: {assembled.default_model})")
-    else:
-        name = f"{worker.number}-{os.getpid()}"
-        shared = SharedCounts(config.gptcache.data_dir, name, assembled.cache.recording)
-        on = Listening(listen_beside(server.host, worker.port), worker.ready.set)
-    with closing(shared) if shared is not None else nullcontext():
+    with ExitStack() as stack:
+        on = Listening(ready=_ready)
+        if worker is None:
+            where = f"http://{config.server.host}:{config.server.port}"
+            _say(f"semcache is ready on {where} (model: {assembled.default_model})")
+        else:
+            on = _beside(worker, assembled, stack)
         listened = serve(assembled, args.cache_file_key, partial(checked, args), hangup, on)
     return 0 if listened else _COULD_NOT_LISTEN
+
+
+def _beside(worker: Worker, assembled: Assembled, stack: ExitStack) -> Listening:
+    """As one of several: what is counted here and answered here is known to the others."""
+    config, name = assembled.config, f"{worker.number}-{os.getpid()}"
+    folder = config.gptcache.data_dir
+    siblings = Siblings(folder_of(folder), name)
+    stack.callback(siblings.close)
+    stack.callback(SharedCounts(folder, name, assembled.cache.recording).close)
+    sockets = [*listen_beside(config.server.host, worker.port), *siblings.listen()]
+    return Listening(sockets, worker.ready.set, siblings.ask)
 
 
 def _supervise(argv: Sequence[str], config: Config) -> int:

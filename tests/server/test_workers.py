@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -30,6 +31,14 @@ def ask(process: Process, text: str) -> tuple[str, int]:
     assert text in response.text
     line: dict[str, Any] = json.loads(process.said('"outcome"', before))
     return str(line["outcome"]), int(line["process"])
+
+
+def feedback(http: httpx2.Client, id_: str = "") -> int:
+    """On a hit, given to whichever worker hears it; the status."""
+    body = {"model": "m", "messages": [{"role": "user", "content": "who is there?"}]}
+    hit = http.post("/v1/chat/completions", json=body, headers=ALONE).json()
+    said = {"id": id_ or hit["id"], "verdict": "right"}
+    return http.post("/v1/cache/feedback", json=said, headers=ALONE).status_code
 
 
 def hits(process: Process) -> float:
@@ -63,6 +72,9 @@ def test_two_workers_share_a_store_and_one_that_is_killed_comes_back(tmp_path: P
             assert ask(process, "who is there?")[0] == "miss"
             first = both(process, "who is there?")
             assert len(upstream.requests) == 1
+            verdicts = [feedback(process.http) for _ in range(8)]
+            assert verdicts == [200] * 8
+            assert feedback(process.http, "chatcmpl-nobody-knows") == 404
             count = sum('"outcome": "hit"' in line for line in process.lines)
             told = [hits(process)]
             while told[-1] < count:
