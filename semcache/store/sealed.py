@@ -168,7 +168,7 @@ class SealedStore(LocalStore):
             "sketch": _packed(sketch),
         }
         envelope = self._seals.seal(_written(held), "entry", entry.key, entry.scope)
-        question = None if entry.question is None else _MEMBER
+        question = None if entry.question is None else ""  # whether there is one is no secret
         return replace(entry, question=question, completion=Completion({_MEMBER: envelope}))
 
     def _open(self, entry: Entry) -> tuple[Entry, Sketch | None]:

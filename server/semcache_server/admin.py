@@ -59,27 +59,28 @@ class AdminDoor:
 
 def with_admin(serving: Serving) -> Serving:
     """The same, for a server with keys: an admin's key is a tenant of its own, to ask with."""
-    door, tenant_of, caller_of = serving.admin, serving.tenant_of, serving.caller_of
+    tenant_of, caller_of = serving.tenant_of, serving.caller_of
+
+    def let_in(door: Callable[[str], T], key: str, admins: T) -> T:
+        """Nothing but a call is added for whoever is let in."""
+        try:
+            return door(key)
+        except AuthenticationError:
+            if not serving.admin.knows(key):
+                raise
+        if serving.learn is not None:
+            serving.learn(TENANT, key)
+        return admins
 
     def tenant(key: str) -> str:
-        return _let_in(tenant_of, key, door, TENANT)
+        return let_in(tenant_of, key, TENANT)
 
     def caller(key: str) -> Caller:
         if caller_of is None:
             return Caller(tenant(key))
-        return _let_in(caller_of, key, door, Caller(TENANT))
+        return let_in(caller_of, key, Caller(TENANT))
 
     return replace(serving, tenant_of=tenant, caller_of=caller)
-
-
-def _let_in(let_in: Callable[[str], T], key: str, door: AdminDoor, admins: T) -> T:
-    """Nothing but a call is added for whoever is let in."""
-    try:
-        return let_in(key)
-    except AuthenticationError:
-        if door.knows(key):
-            return admins
-        raise
 
 
 def admin_routes(serving: Serving, door: AdminDoor) -> list[Route]:

@@ -57,9 +57,10 @@ class Serving:
 
     `tenant_of` authenticates a bearer key, and so does `caller_of` where more is known of its owner
     than the tenant; `admit` is awaited before them. With `pass_through` the keys are the
-    upstream's. `more_models` asks the upstreams for theirs.
-    `refresh` looks at the knowledge folder and brings cache and engine up to date with it.
-    `compat` adds the headers of other gateways. `tenants` has names for the admin, by digest.
+    upstream's. `learn` is told the tenant and key of an admin who asks. `more_models` asks the
+    upstreams for theirs. `refresh` looks at the knowledge folder and brings cache and engine up to
+    date with it. `compat` adds the headers of other gateways. `tenants` has names for the admin, by
+    digest.
     """
 
     cache: SemCache
@@ -78,6 +79,7 @@ class Serving:
     caller_of: Callable[[str], Caller] | None = None
     admit: Callable[[str], Awaitable[None]] | None = None
     pass_through: bool = False
+    learn: Callable[[str, str], None] | None = None
     forward_headers: Sequence[str] = ()
     bounds: Bounds = DEFAULT_BOUNDS
     tracer: Tracer | None = None

@@ -49,6 +49,7 @@ def serving_of(assembled: Assembled, cache_file_key: str, tracer: Tracer | None 
         caller_of=None if door is None else door.caller_of,
         admit=None if door is None else door.admit,
         pass_through=isinstance(door, PassThrough),
+        learn=None if assembled.ring is None else assembled.ring.learn,
         forward_headers=assembled.config.upstream.forward_headers,
         bounds=Bounds(**{one.name: getattr(server, one.name) for one in fields(Bounds)}),
         model=assembled.default_model,

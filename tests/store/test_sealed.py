@@ -16,6 +16,7 @@ from semcache.errors import AuthenticationError, ConfigError, StoreError
 from semcache.interfaces import Candidate, Entry, Store
 from semcache.journal import Journal, Remark
 from semcache.keyring import KeyRing, OperatorsRing, hkdf
+from semcache.selection import Selection
 from semcache.store.sealed import SealedStore, Seals
 from tests.store.contract import Fresh, StoreContract
 from tests.store.judging_contract import JudgingContract
@@ -126,6 +127,10 @@ def test_nothing_of_it_is_on_the_disk_and_only_its_owner_reads_it(tmp_path: Path
         assert [whole.entry.key for batch in store.archive.read() for whole in batch] == ["ann"]
         with pytest.raises(StoreError):
             store.put(entry("new", scope(tenant="ben")))
+        for words in ("seal", "secret", "ann"):
+            assert store.select(Selection(now=START, contains=words), None, 9) == []
+        shown = store.select(Selection(now=START), None, 9)
+        assert [one.question for one in shown] == [None, "the secret of ann?"]
         closed = store.by_id(2)
         assert closed is not None
         assert (closed.question, closed.completion.wire) == (None, {})
