@@ -92,7 +92,7 @@ class ChatRequest:
             model=model,
             messages=messages,
             options=options,
-            stream=bool(body.get("stream")),
+            stream=kind != "embedding" and bool(body.get("stream")),
             stream_options=body.get("stream_options"),
             caller=caller,
         )

@@ -1,4 +1,4 @@
-"""A stored response (`/v1/responses`) as bytes, plain and as a stream.
+"""A stored response (`/v1/responses`) as bytes, plain and as a stream; and stored vectors.
 
 A response that its server keeps (`store`) has its own id on a hit too: the caller may name it in a
 later request's `previous_response_id`, and the server knows no other. One that is kept nowhere has
@@ -80,7 +80,24 @@ def _filled(template: bytes, created: int, name: str) -> bytes:
     return template.replace(_ID_BYTES, id_.encode()).replace(_CREATED_BYTES, b"%d" % created)
 
 
+class RenderedEmbeddings(Rendered):
+    """See `Rendered`; a list of vectors has no id and is never streamed."""
+
+    __slots__ = ()
+
+    def body(self, created: int, name: str = "") -> bytes:
+        """The JSON body, the same each time."""
+        return self._plain()
+
+    def _plain(self) -> bytes:
+        if self._body is None:
+            self._body = orjson.dumps(self._shown.wire)
+        return self._body
+
+
 def rendered(completion: Completion, usage: UsageMode = "replay") -> Rendered:
     """A stored answer of any kind."""
+    if completion.is_embeddings:
+        return RenderedEmbeddings(completion, usage)
     kind = RenderedResponse if completion.is_response else Rendered
     return kind(completion, usage)

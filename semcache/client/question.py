@@ -23,6 +23,7 @@ _KINDS: tuple[tuple[bytes, Kind], ...] = (
     (b"/chat/completions", "chat"),
     (b"/completions", "completion"),
     (b"/responses", "response"),
+    (b"/embeddings", "embedding"),
 )
 # Headers beside `Authorization` by which gateways tell their users apart.
 _IDENTIFYING = re.compile("auth|key|token|secret|credential|tenant|account|user")

@@ -31,7 +31,6 @@ from tests.loopback import Json, Loopback, Reply, Seen
 _VOLATILE = {"host", "x-stainless-retry-count", "connection"}
 OTHERS: dict[str, Callable[[openai.OpenAI], Any]] = {
     "models": lambda c: c.models.list(),
-    "embeddings": lambda c: c.embeddings.create(model="e", input="hi", encoding_format="float"),
     "files": lambda c: c.files.create(file=("a.txt", io.BytesIO(b"abc")), purpose="batch"),
     "stored": lambda c: c.chat.completions.list(),
     "update": lambda c: c.chat.completions.update("chatcmpl-1", metadata={"a": "b"}),

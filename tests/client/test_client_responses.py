@@ -1,4 +1,4 @@
-"""`client.responses` with a cache in the process: the server's objects, on a miss and on a hit."""
+"""`client.responses` and `client.embeddings` with a cache in the process, on a miss and a hit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from semcache.cache import SemCache
 from tests.client.talking import asynchronous, bare, blocking, using
 from tests.loopback import Loopback
-from tests.responding import responding
+from tests.upstream_double import openai_like
 
 
 class Party(BaseModel):
@@ -26,7 +26,7 @@ TOOLS: dict[str, Any] = {**ASK, "tools": [{"type": "function", "name": "weather"
 
 @pytest.fixture
 def server() -> Iterator[Loopback]:
-    with Loopback(responding) as running:
+    with Loopback(openai_like) as running:
         yield running
 
 
@@ -86,3 +86,20 @@ def test_a_stream_is_relayed_as_it_came_and_stored(server: Loopback, cache: SemC
     assert shape(miss) == shape(expected)
     assert miss[6] == expected[6]
     assert raw.headers["x-semcache-status"] == "HIT"
+
+
+def test_embeddings_by_the_whole_request(server: Loopback, cache: SemCache) -> None:
+    asks: list[dict[str, Any]] = [
+        {"model": "e", "input": "one"},
+        {"model": "e", "input": ["one"]},
+        {"model": "e", "input": [[1, 2], [3]], "encoding_format": "base64"},
+    ]
+    with bare(server) as official, blocking(server, cache) as client:
+        for ask in asks:
+            expected = official.embeddings.create(**ask).model_dump(warnings=False)
+            asked = len(server.requests)
+            found = [client.embeddings.with_raw_response.create(**ask) for _ in range(2)]
+            assert len(server.requests) == asked + 1
+            assert [one.headers["x-semcache-status"] for one in found] == ["MISS", "HIT"]
+            for one in found:
+                assert one.parse().model_dump(warnings=False) == expected
