@@ -15,6 +15,8 @@ from semcache.completion import text_completion_of
 from semcache.config import Config
 from semcache.errors import AuthenticationError, ConfigError
 from semcache.interfaces import Hit
+from semcache.reloading import reloaded
+from semcache.server_keys import Doorkeeper
 
 KEYS = [{"name": name, "sha256": sha256(name.encode()).hexdigest()} for name in ("ann", "ben")]
 
@@ -96,3 +98,32 @@ def test_what_is_for_one_key_is_shared_with_nobody(tmp_path: Path, server: dict[
     config(tmp_path, "key", **server)
     with pytest.raises(ConfigError, match="caller"):
         config(tmp_path, "caller", **server)
+
+
+def test_a_reload_keeps_the_ring_and_closes_the_new_door(tmp_path: Path) -> None:
+    """The door that a reload opens tells the same ring of its callers, and writes its quotas."""
+    assembled = build(config(tmp_path, "caller", keys=KEYS))
+    put(assembled, "ann")
+    quota = {"tokens_per_day": 5}
+    new = config(tmp_path, "caller", keys=[{**KEYS[0], "quota": quota}])
+    made = reloaded(assembled, new)
+    asyncio.run(made.close_replaced())
+    assert made.assembled.ring is assembled.ring
+    ring = made.assembled.ring
+    assert ring is not None
+    ring._keys.clear()
+    assert found(made.assembled, "ann")
+    door = made.assembled.doorkeeper
+    assert isinstance(door, Doorkeeper)
+    account = door.caller_of("ann").account
+    assert account is not None
+    account.spend("m", {"total_tokens": 9})
+    with pytest.raises(AuthenticationError):
+        door.tenant_of("ben")
+    asyncio.run(assembled.cache.aclose())
+    again = build(new)
+    assert again.doorkeeper is not None
+    kept = again.doorkeeper.caller_of("ann").account
+    assert kept is not None
+    assert kept.exhausted
+    asyncio.run(again.cache.aclose())
