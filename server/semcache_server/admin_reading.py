@@ -132,10 +132,10 @@ def read_dry_run(query: Mapping[str, str]) -> bool:
     return _TRUTHS[said]
 
 
-def read_limit(query: Mapping[str, str], most: int) -> int:
-    """`?limit=`, `most` where it is not said."""
-    _require_known(query, ("limit",))
-    return _whole("limit", query["limit"], 1, most) if query.get("limit") else most
+def read_count(query: Mapping[str, str], name: str, most: int) -> int:
+    """`?name=`, from 1 to `most`, which it is where it is not said."""
+    _require_known(query, (name,))
+    return _whole(name, query[name], 1, most) if query.get(name) else most
 
 
 def _object(body: object, known: tuple[str, ...]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from semcache.cache import SemCache
 from semcache.observed import Observed
 from semcache.recent import MOST
 from semcache.tally import COSINES, SECONDS, Spread
-from semcache.timeline import OUTCOMES, Minute
-from semcache_server.admin_reading import read_limit
+from semcache.timeline import MINUTES, OUTCOMES, Minute
+from semcache_server.admin_reading import read_count
 from semcache_server.admin_told import Told
 from semcache_server.wire import ASGIScope
 
@@ -45,22 +45,24 @@ class AdminStats:
         ]
 
     async def stats(self, request: Request) -> Response:
-        """`GET /v1/cache/stats`."""
+        """`GET /v1/cache/stats?minutes=`: the timeline's last ones; a day where it is not said."""
         self.check(request.scope)
-        return Told(await asyncio.to_thread(self._told))
+        minutes = read_count(request.query_params, "minutes", MINUTES)
+        return Told(await asyncio.to_thread(self._told, minutes))
 
     async def decisions(self, request: Request) -> Response:
         """`GET /v1/cache/decisions?limit=`: newest first."""
         self.check(request.scope)
-        most = read_limit(request.query_params, MOST)
+        most = read_count(request.query_params, "limit", MOST)
         recent = self.observe().recent[:most]
         data = [{**seen._asdict(), "lookup_ms": round(seen.lookup_ms, 4)} for seen in recent]
         return Told({"object": "list", "data": data})
 
-    def _told(self) -> dict[str, Any]:
+    def _told(self, minutes: int) -> dict[str, Any]:
         """Blocking. Raises StoreError."""
         layers, seen = self.cache.layers, self.observe()
         settings, supervisor = layers.settings, self.cache.supervisor
+        first = int(layers.clock()) // 60 - minutes
         return {
             "object": "cache.stats",
             "now": layers.clock(),
@@ -71,7 +73,7 @@ class AdminStats:
             "memory": {"entries": len(layers.memory)},
             "tenants": dict(self.tenants),
             "holdings": [asdict(one) for one in layers.store.holdings(_HOLDINGS)],
-            "timeline": [told_minute(minute) for minute in seen.minutes],
+            "timeline": [told_minute(one) for one in seen.minutes if one.at > first],
             "latencies": {name: told_times(spread) for name, spread in seen.times.items()},
             "similarity": {
                 "bounds": COSINES,

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 
-import httpx2
 import pytest
 
 from semcache.chat import ChatRequest
 from semcache.completion import Completion
 from semcache_server.admin import AdminDoor
 from tests.scripted import ScriptedAnswerer, echo
-from tests.server.browser import Page, browsing
+from tests.server.browser import browsing
 from tests.server.serving import serving
+from tests.server.visiting import Visit
 
 KEY = "sk-semcache-admin-" + "k" * 43
 DOOR = AdminDoor((sha256(KEY.encode()).hexdigest(),))
@@ -29,34 +28,6 @@ def cited(request: ChatRequest) -> Completion:
     """An echo of what was asked, markup and all, with a source as hostile."""
     wire = echo(request).wire
     return Completion({**wire, "citations": [{"document": EVIL, "heading": "<b>h</b>"}]})
-
-
-@dataclass(frozen=True)
-class Visit:
-    page: Page
-    http: httpx2.Client
-    answerer: ScriptedAnswerer
-
-    @property
-    def url(self) -> str:
-        return f"{self.http.base_url}/dashboard".replace("//dashboard", "/dashboard")
-
-    def open(self, view: str) -> None:
-        self.page.run(f"location.hash = '{view}'")
-        self.page.one(f".view-{view} .card")
-
-    def ask(self, text: str, cache: str = "with") -> str:
-        """Ask in the pane; the text of the newest card once its answer is whole."""
-        page = self.page
-        self.open("ask")
-        page.until(lambda: page.all(".options option[value='m']"), "the models")
-        page.type("#question", text)
-        page.choose("Cache", cache)
-        before = len(page.all(".run"))
-        page.click("button", "Ask")
-        page.until(lambda: len(page.all(".run")) > before, "an answer's card")
-        page.until(lambda: "Whole answer" in page.all(".run")[0].text, "the whole answer")
-        return page.all(".run")[0].text
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ function asking(context, start) {
 }
 
 async function models(select, { signal }) {
-  const { answerers } = await get("/v1/cache/stats", {}, signal);
+  const { answerers } = await get("/v1/cache/stats", { minutes: 1 }, signal);
   const listed = await get("/v1/models", {}, signal).catch(() => ({ data: [] }));
   const own = answerers.flatMap((one) => one.models.filter((name) => !name.includes("*")).map((name) => [name, one.name]));
   const others = listed.data.filter((one) => one.owned_by !== "semcache").map((one) => [one.id, one.owned_by]);

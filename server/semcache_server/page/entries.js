@@ -60,7 +60,7 @@ export function entries(node, context) {
 }
 
 async function choices(tenant, model, { signal }) {
-  const { holdings } = await get("/v1/cache/stats", {}, signal);
+  const { holdings } = await get("/v1/cache/stats", { minutes: 1 }, signal);
   const tenants = [...new Set(holdings.map((one) => one.tenant))];
   const models = [...new Set(holdings.map((one) => one.model))];
   tenant.append(...tenants.map((one) => h("option", { value: one }, `tenant ${tenantName(one)}`)));

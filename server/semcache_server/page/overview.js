@@ -21,19 +21,20 @@ export function overview(node, { poll, signal }) {
   const body = h("div", { class: "overview" }, h("p", { class: "note" }, "Loading…"));
   node.append(body);
   let told = null;
-  const draw = () => render(body, told, draw);
-  poll(async () => {
-    const stats = await get("/v1/cache/stats", {}, signal);
+  const draw = () => render(body, told, draw, read);
+  const read = async () => {
+    const stats = await get("/v1/cache/stats", { minutes: Number(chosen.range) / 60 }, signal);
     const same = told && JSON.stringify({ ...stats, now: 0 }) === JSON.stringify({ ...told, now: 0 });
     const minute = told && Math.floor(stats.now / 60) === Math.floor(told.now / 60);
     told = stats;
     if (!same || !minute) draw();
-  });
+  };
+  poll(read);
 }
 
-function render(body, stats, draw) {
+function render(body, stats, draw, read) {
   const held = document.activeElement?.closest?.(".overview button")?.textContent;
-  show(body, figures(stats), traffic(stats, draw), distributions(stats, draw), reasons(stats));
+  show(body, figures(stats), traffic(stats, draw, read), distributions(stats, draw), reasons(stats));
   if (held) [...body.querySelectorAll("button")].find((one) => one.textContent === held)?.focus();
 }
 
@@ -94,9 +95,13 @@ function rateUntil(buckets, at) {
 
 const spanOf = (one) => h("b", null, `${clock(one.at)}–${clock(one.at + one.size)}`);
 
-function traffic(stats, draw) {
+function traffic(stats, draw, read) {
   const buckets = bucketed(stats);
-  const range = segments("Time shown", RANGES, chosen.range, (value) => { chosen.range = value; draw(); });
+  const range = segments("Time shown", RANGES, chosen.range, (value) => {
+    chosen.range = value;
+    draw();
+    read().catch(() => {}); // more of the past may be wanted; the next round says what is wrong
+  });
   const total = buckets.reduce((sum, one) => sum + one.asked + (one.bypass ?? 0), 0);
   const seen = STACK.filter((name) => buckets.some((one) => one[name]));
   const none = () => empty("No requests in this time", "Charts fill as requests come in.");

@@ -6,7 +6,7 @@ import { short } from "./format.js";
 let names = {};
 
 export async function learnTenants(signal) {
-  names = (await get("/v1/cache/stats", {}, signal)).tenants;
+  names = (await get("/v1/cache/stats", { minutes: 1 }, signal)).tenants;
 }
 
 export const tenantName = (digest) => (Object.hasOwn(names, digest) ? names[digest] : short(digest));
