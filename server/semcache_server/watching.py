@@ -99,7 +99,8 @@ class Watch:
         line["ms"] = _ms(perf_counter() - self._started)
         if self._first_byte is not None:
             line["first_byte_ms"] = _ms(self._first_byte)
-        line.update((f"{name}_ms", _ms(seconds)) for name, seconds in self._times.items())
+        times = dict(self._times)  # an answer may be stored meanwhile, on another thread
+        line.update((f"{name}_ms", _ms(seconds)) for name, seconds in times.items())
         parent = _PARENT.match(self.passed_on.get("traceparent", ""))
         trace_id = self._span.trace_id if self._span is not None else parent and parent.group(1)
         if trace_id:
