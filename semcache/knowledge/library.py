@@ -38,10 +38,12 @@ class Library:
         making: Making,
         freeze: Freeze,
         clock: Callable[[], float] = time.time,
+        closing: Callable[[], None] = lambda: None,
     ) -> None:
         """Open or create the catalogue. Raises StoreError.
 
-        Without a `folder` only what was added is read; see `use_last_folder`.
+        Without a `folder` only what was added is read; see `use_last_folder`. `closing` is called
+        when no more files are read for the time being.
         """
         self.catalog = Catalog(data_dir / "knowledge.db")
         self._lock = FileLock(data_dir / "knowledge.lock", mode=0o600)
@@ -49,6 +51,7 @@ class Library:
         self._making = making
         self._freeze = freeze
         self._clock = clock
+        self._closing = closing
         self._changing = threading.Lock()
         self._words = LexicalIndex()
         self._indexed: set[int] = set()
@@ -145,7 +148,10 @@ class Library:
         if self._folder is not None and self._folder.absolute() != self.catalog.folder():
             self.catalog.set_folder(self._folder.absolute())
         files = files_of(self._folder, self.catalog.sources())
-        yield from sync(self.catalog, files, self._making, self._clock())
+        try:
+            yield from sync(self.catalog, files, self._making, self._clock())
+        finally:
+            self._closing()
         self._files = files
 
     # ------------------------------------------------------------------------------------ states

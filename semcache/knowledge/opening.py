@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 
 from semcache.errors import ConfigError
 from semcache.interfaces import Embedder
+from semcache.knowledge.apart import ReaderApart
 from semcache.knowledge.library import Library
 from semcache.knowledge.settings import KnowledgeSettings
 from semcache.knowledge.splitting import Count, Cut
@@ -32,14 +33,16 @@ def open_library(
     searchable; `threads` encode at once. Raises ConfigError, StoreError.
     """
     count = counter(tokenizer)
+    reader = ReaderApart(settings.max_read_s)
     making = Making(
         cut=cut_of(settings, count, blake2b(tokenizer.read_bytes(), digest_size=8).hexdigest()),
         count=count,
         embedder=embedder,
         max_file_bytes=settings.max_file_bytes,
         threads=threads,
+        text_of=reader.text_of,
     )
-    return Library(data_dir, folder, making, freeze)
+    return Library(data_dir, folder, making, freeze, closing=reader.close)
 
 
 def counter(tokenizer: Path) -> Count:

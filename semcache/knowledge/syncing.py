@@ -6,7 +6,7 @@ are kept as they are made, so whoever is interrupted goes on where he was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -29,7 +29,7 @@ _ENCODED_AT_ONCE = 64
 class Making:
     """How files become passages with vectors. `count` counts the answering model's tokens.
 
-    `threads` encode at once.
+    `threads` encode at once. `text_of` reads a file with this content, see `loading`.
     """
 
     cut: Cut
@@ -37,6 +37,7 @@ class Making:
     embedder: Embedder | None
     max_file_bytes: int
     threads: int = 1
+    text_of: Callable[[Path, bytes, int], str] = text_of
 
     @property
     def encoder(self) -> str:
@@ -105,7 +106,7 @@ def _brought_in(
             catalog.seen(seen)
             yield Step(*place, file.name, changed=False)
             return
-        text = text_of(Path(file.path), content, making.max_file_bytes)
+        text = making.text_of(Path(file.path), content, making.max_file_bytes)
     except UnreadableDocument as error:
         catalog.seen(_seen(file, making, problem=str(error)))
         yield Step(*place, file.name, changed=True, problem=str(error))
