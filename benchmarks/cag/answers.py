@@ -26,7 +26,8 @@ from semcache.completion import collect
 from semcache.embedding import SentenceEncoder
 from semcache.interfaces import Embedder
 
-REPORTS = Path(__file__).resolve().parents[1] / "data" / "reports"
+DATA = Path(__file__).resolve().parents[1] / "data"
+REPORTS = DATA / "reports"
 SETTINGS: dict[str, dict[str, bool]] = {
     "all in one prefix": {"passages": False, "spell_out": False},
     "the same, spelt out": {"passages": False, "spell_out": True},
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cag.answers", description=__doc__)
     parser.add_argument("--knowledge", type=Path, default=REPORTS, help="folder of .txt and .md")
-    parser.add_argument("--questions", type=Path, default=REPORTS / "questions.tsv")
+    parser.add_argument("--questions", type=Path, default=DATA / "report_questions.tsv")
     parser.add_argument("--model", help="another than the default")
     parser.add_argument("--instruction", help="another than the default")
     parser.add_argument("--max-tokens", type=int, default=64)

@@ -16,7 +16,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from semcache.errors import UnreadableDocument
 from semcache.knowledge.loading import text_of
@@ -92,13 +92,13 @@ class ReaderApart:
             process.wait()
 
 
-def send(stream: BinaryIO, part: bytes) -> None:
+def send(stream: IO[bytes], part: bytes) -> None:
     """One message. Raises OSError."""
     stream.write(len(part).to_bytes(_LENGTH_BYTES, "big"))
     stream.write(part)
 
 
-def received(stream: BinaryIO) -> bytes:
+def received(stream: IO[bytes]) -> bytes:
     """One message. Raises EOFError where the other side is gone."""
     head = stream.read(_LENGTH_BYTES)
     if len(head) < _LENGTH_BYTES:

@@ -155,7 +155,7 @@ def _head(path: Sequence[str], text: str, cut: Cut) -> str:
     names = [name for name in path if name not in text]
     while names and cut.size(_BETWEEN.join(names)) > cut.most // _HEAD_SHARE:
         names = names[1:]
-    return _BETWEEN.join(names)
+    return f"# {_BETWEEN.join(names)}" if names else ""
 
 
 def _common(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from semcache.knowledge.loading import content_of, text_of
 from semcache.knowledge.sources import File
 from semcache.knowledge.splitting import Count, Cut, passages_of
 
-_LOADERS = 2
+_LOADERS = 3
 """Changes whenever a file would be read as another text, or cut at other places."""
 
 _ENCODED_AT_ONCE = 64

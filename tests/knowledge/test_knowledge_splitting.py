@@ -67,7 +67,7 @@ def test_a_passage_says_the_headings_that_it_stands_under() -> None:
         assert "Handbook" in first
     (returns,) = [one for one in found if "parcels" in one.text]
     assert returns.heading == "Handbook > Returns"
-    assert returns.text.startswith("Handbook\n\n## Returns\n\nSentence 0")
+    assert returns.text.startswith("# Handbook\n\n## Returns\n\nSentence 0")
 
 
 def test_bare_headings_are_no_passages() -> None:
