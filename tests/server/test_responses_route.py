@@ -229,9 +229,13 @@ def test_bad_input(served: tuple[openai.OpenAI, Loopback], body: dict[str, Any])
 
 def test_why_a_response_is_answered_as_it_is(served: tuple[openai.OpenAI, Loopback]) -> None:
     client, _ = served
-    ask = {"model": "gpt-why", "input": "How high is the tower?", "instructions": "Be short."}
+    ask: dict[str, Any] = {
+        "model": "gpt-why",
+        "input": "How high is the tower?",
+        "instructions": "Be short.",
+    }
     before: Any = client.post("/cache/explain", body=ask, cast_to=object)
-    client.responses.create(**ask)  # type: ignore[arg-type]
+    client.responses.create(**ask)
     after: Any = client.post("/cache/explain", body=ask, cast_to=object)
     told = [one["decision"]["outcome"] for one in (before, after)]
     assert told == ["miss", "hit"]
