@@ -62,8 +62,7 @@ class Recording:
             self.tally.add(f"certificate: {self._supervisor.header().split(';')[0]}")
         match decision:
             case Hit() as hit:
-                wire, cost_s = hit.entry.completion.wire, hit.entry.cost_s
-                decided.saved = saved(wire, plan.request.model, prices, cost_s)
+                decided.saved = _saved(hit.entry, decided, plan.request.model, prices)
                 self._noted.append((now, took_s, plan, hit, decided.saved))
                 if len(self._noted) >= _TOGETHER:
                     self._catch_up()
@@ -175,6 +174,12 @@ class Recording:
         scope, question = plan.key.scope, self.recent.shown(plan.key.question)
         told = (outcome, reason, "", similarity, 1e3 * took_s, entry_id)
         return now, scope.tenant, *told, scope.source.answerer, question
+
+
+def _saved(entry: Entry, decided: Decided, model: str, prices: Prices) -> Saved:
+    if decided.rendered is not None:
+        return decided.rendered.saved(model, prices, entry.cost_s)
+    return saved(entry.completion.wire, model, prices, entry.cost_s)
 
 
 def _told(plan: Plan, decision: Decision) -> dict[str, str | float]:

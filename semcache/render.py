@@ -12,6 +12,7 @@ import orjson
 
 from semcache.chat import ChatRequest
 from semcache.completion import Completion, replay
+from semcache.prices import Prices, Saved, saved
 from semcache.sse import DONE
 from semcache.usage import UsageMode, shown
 
@@ -36,7 +37,7 @@ class Rendered:
     `usage` is what they say of its tokens.
     """
 
-    __slots__ = ("_body", "_events", "_shown", "_usage", "completion")
+    __slots__ = ("_body", "_events", "_saved", "_shown", "_usage", "completion")
 
     def __init__(self, completion: Completion, usage: UsageMode = "replay") -> None:
         self.completion = completion
@@ -44,6 +45,15 @@ class Rendered:
         self._body: bytes | None = None
         self._events: tuple[bytes, ...] | None = None
         self._usage: tuple[bytes, ...] = ()
+        self._saved: tuple[Prices, str, float, Saved] | None = None
+
+    def saved(self, asked: str, prices: Prices, cost_s: float) -> Saved:
+        """What each hit saves (see `prices.saved`), computed for the first."""
+        known = self._saved
+        if known is None or known[0] is not prices or known[1] != asked or known[2] != cost_s:
+            made = saved(self.completion.wire, asked, prices, cost_s)
+            known = self._saved = (prices, asked, cost_s, made)
+        return known[3]
 
     def to(self, request: ChatRequest) -> Rendered:
         """The same answer to this request."""
