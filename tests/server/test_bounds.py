@@ -119,10 +119,12 @@ def test_only_so_many_are_answered_at_one_time(tmp_path: Path) -> None:
 
 def test_an_answer_has_an_end(tmp_path: Path) -> None:
     answerer = Held()
-    with serving(tmp_path, answerer, bounds=Bounds(request_timeout_s=2.0)) as http:
-        whole = ask(http, "one", "What takes so long?")
-        assert (whole.status_code, whole.json()["error"]["code"]) == (504, "answer_timeout")
+    bounds = Bounds(request_timeout_s=3.0)
+    with ThreadPoolExecutor(2) as pool, serving(tmp_path, answerer, bounds=bounds) as http:
+        asked = pool.submit(ask, http, "one", "What takes so long?")
         streamed = ask(http, "one", "And what else?", stream=True)
+        whole = asked.result(20)
+        assert (whole.status_code, whole.json()["error"]["code"]) == (504, "answer_timeout")
         assert streamed.status_code == 200
         events = streamed.text.strip().split("\n\n")
         assert "answer_timeout" in events[-1]
