@@ -52,6 +52,7 @@ def _serve(args: argparse.Namespace, config: Config, worker: Worker | None) -> i
         if worker is None:
             where = f"http://{config.server.host}:{config.server.port}"
             _say(f"semcache is ready on {where} (model: {assembled.default_model})")
+            _say(f"its dashboard: {where}/dashboard (`semcache dashboard` prints the key)")
         else:
             on = _beside(worker, assembled, stack)
         listened = serve(assembled, args.cache_file_key, partial(checked, args), hangup, on)
