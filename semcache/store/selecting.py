@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
+
+import orjson
 
 from semcache.interfaces import Entry
 from semcache.selection import Holding, Selection
@@ -27,17 +30,21 @@ def select(
 ) -> list[Entry]:
     """Entries with ids below `before` that are meant, by descending id, `most` at most."""
     where, bound = _where(wanted)
+    if wanted.contains is not None:
+        may = partial(_may_contain, wanted.contains.casefold())
+        connection.create_function("may_contain", 2, may, deterministic=True)
     found: list[Entry] = []
     last = 2**63 - 1 if before is None else before
     while len(found) < most:
-        page = list(_page(connection, where, {**bound, "last": last}))
+        size = most - len(found) if wanted.namespace is None else _PAGE
+        page = list(_page(connection, where, {**bound, "last": last, "size": size}))
         for entry_id, entry in page:
             last = entry_id
             if entry is not None and wanted.holds(entry):
                 found.append(entry)
                 if len(found) == most:
                     break
-        if len(page) < _PAGE:
+        if len(page) < size:
             break
     return found
 
@@ -50,13 +57,13 @@ def holdings(connection: sqlite3.Connection, most: int) -> list[Holding]:
 def _page(
     connection: sqlite3.Connection, where: str, bound: dict[str, Any]
 ) -> Iterator[tuple[int, Entry | None]]:
-    query = f"{rows.SELECT}WHERE e.id < :last{where} ORDER BY e.id DESC LIMIT {_PAGE}"
+    query = f"{rows.SELECT}WHERE e.id < :last{where} ORDER BY e.id DESC LIMIT :size"
     for row in connection.execute(query, bound).fetchall():
         yield row[0], rows.decoded(row)
 
 
 def _where(wanted: Selection) -> tuple[str, dict[str, Any]]:
-    """What SQL can say of it: `contains` and `namespace` are left to the predicate."""
+    """What SQL can say of it; the predicate says the rest."""
     columns = ("tenant", "model", "answerer", "question")
     equal = {name: value for name in columns if (value := getattr(wanted, name)) is not None}
     terms = [f"e.{name} = :{name}" for name in equal]
@@ -69,4 +76,17 @@ def _where(wanted: Selection) -> tuple[str, dict[str, Any]]:
         bound["created_before"] = wanted.created_before
     if wanted.condition is not None:
         terms.append(_CONDITIONS[wanted.condition])
+    if wanted.contains is not None:
+        terms.append("may_contain(e.question, c.json)")
     return "".join(f" AND {term}" for term in terms), bound
+
+
+def _may_contain(text: str, question: str | None, answer: bytes) -> bool:
+    """Whether a folded text is in the question, or anywhere in the answer's JSON.
+
+    Never false where the predicate is true: case is folded by the character, and escapes are JSON's
+    own on both sides. It spares the reading of nearly all that does not contain it.
+    """
+    if question is not None and text in question.casefold():
+        return True
+    return orjson.dumps(text).decode()[1:-1] in answer.decode(errors="replace").casefold()

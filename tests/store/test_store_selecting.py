@@ -21,7 +21,7 @@ def various(at: int) -> Entry:
     where = replace(scope(tenant=f"t{at % 3}"), model=("m", "gpt-x")[at % 2])
     changes = {
         "question": None if at % 11 == 0 else f"Wie groß ist 100% von {at}_?",
-        "completion": answer(f"Die Antwort {at}: ÄPFEL"),
+        "completion": answer(f'Die "Antwort" {at}:\n\tÄPFEL \\ GRÖSSE \x07'),
         "created_at": START + at / 10,
         "expires_at": None if at % 2 else START + at,
         "detail": {"namespace": "crew"} if at % 7 == 0 else {},
@@ -65,7 +65,10 @@ def closed(store: LocalStore) -> object:
         {"contains": "GROSS IST"},
         {"contains": "100%"},
         {"contains": "äpfel"},
-        {"contains": "antwort 4"},
+        {"contains": 'antwort" 4'},
+        {"contains": "\n\tä"},
+        {"contains": "\\ größe \x07"},
+        {"contains": "\x00"},
         {"contains": "_?"},
         {"contains": "content"},
         {"created_before": START + 3.05},
