@@ -22,6 +22,8 @@ from semcache.knowledge.syncing import Making, Step, sync
 
 _WAITED_S = 2.0
 _TOLD_EVERY_S = 2.0
+_QUICK_S = 0.05
+_REST_SHARE = 40  # one part looking, 39 parts not
 
 
 class Library:
@@ -57,6 +59,7 @@ class Library:
         self._indexed: set[int] = set()
         self._state: KnowledgeState | None = None
         self._files: list[File] | None = None
+        self._resting = 0.0, 0.0
 
     def update(self, progress: Callable[[str], None]) -> KnowledgeState:
         """See `interfaces.Library.update`.
@@ -87,11 +90,22 @@ class Library:
             return self._current()
 
     def touched(self) -> bool:
-        """Whether files or catalogue are other than at the last update. Raises ConfigError."""
+        """Whether files or catalogue are other than at the last update. Raises ConfigError.
+
+        Looking at very many files takes its time, so they are then looked at less often.
+        """
         state = self._state
         if state is None or self.catalog.generation() != state.generation:
             return True
-        return files_of(self._folder, self.catalog.sources()) != self._files
+        began = self._clock()
+        looked_at, until = self._resting
+        if looked_at <= began < until:
+            return False
+        files = files_of(self._folder, self.catalog.sources())
+        took_s = self._clock() - began
+        if took_s > _QUICK_S:
+            self._resting = began, began + _REST_SHARE * took_s
+        return files != self._files
 
     def use_last_folder(self) -> None:
         """Where no folder was given, go on with the one that was named last."""

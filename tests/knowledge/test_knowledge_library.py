@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -259,3 +259,20 @@ def test_many_threads_make_the_vectors_of_one(tmp_path: Path) -> None:
         assert mine is not None
         assert theirs is not None
         assert np.allclose(mine, theirs, atol=1e-5)
+
+
+def test_many_files_are_looked_at_less_often(tmp_path: Path) -> None:
+    write(tmp_path / "docs", hall=HALL)
+    ticks = [NOW]
+
+    def slow() -> float:
+        ticks[0] += 1.0  # between any two looks at the clock
+        return ticks[0]
+
+    with closing(opened(tmp_path / "data", tmp_path / "docs", clock=slow)) as one:
+        one.update(silent)
+        assert not one.touched()
+        write(tmp_path / "docs", hall=HALL + "It is closed.")
+        assert not one.touched()
+        ticks[0] += 60.0
+        assert one.touched()
