@@ -22,8 +22,8 @@ from benchmarks.soak.questions import Thing, is_about, serial_of, thing
 
 MODEL = "soak-model"
 _PATH = "/v1/chat/completions"
-_POOL = 120
-_NEW = 0.12
+_POOL = 300
+_NEW = 0.01  # few: what the server remembers of texts is bounded by thousands, and fills slowly
 _BAD: Sequence[bytes] = (
     b"", b"{", b"[]", b"null", b'{"model": 5}', b'{"model": "soak-model", "messages": []}',
     b'{"model": "soak-model", "messages": [{"role": "nobody", "content": "x"}]}',
