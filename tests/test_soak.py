@@ -1,4 +1,4 @@
-"""The soak notices what it is there to notice: a wrong answer, a leak between tenants, leftovers."""
+"""The soak notices what it is for: a wrong answer, a leak between tenants, leftovers."""
 
 from __future__ import annotations
 
