@@ -16,6 +16,7 @@ from semcache.directives import NONE
 from semcache.entry import Candidate, Entry
 from semcache.errors import RequestError, UnknownAnswer
 from semcache.explanation import explain, scope_digests
+from semcache.grounds import documents_of
 from semcache.interfaces import Asked, Embedder
 from semcache.keys import RequestKey, Scope
 from semcache.layers import Layers
@@ -227,5 +228,5 @@ def told(entry: Entry, now: float, *, shown: int | None = _SHOWN) -> dict[str, A
         "hits": entry.hits,
         "cost_s": round(entry.cost_s, 4),
         "namespace": entry.detail.get("namespace"),
-        "sources": len(entry.sources),
+        "sources": len(documents_of(entry.sources)),
     }

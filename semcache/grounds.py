@@ -40,6 +40,11 @@ def base_of(sources: Sequence[str]) -> str:
     return sources[0] if sources else ""
 
 
+def documents_of(sources: Sequence[str]) -> tuple[str, ...]:
+    """The names of the documents that an entry with these sources was made from."""
+    return tuple(sources[2:])
+
+
 def given_digest(texts: Iterable[str]) -> str:
     """Of texts in their order: 32 hex digits."""
     digest = blake2b(b"given", digest_size=16)
