@@ -5,29 +5,34 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING
 
 from semcache.admin_key import read_admin_key
 from semcache.cache import SemCache
 from semcache.config import Config
 from semcache.doors import open_door, open_pass_through, open_promotion, open_ring
 from semcache.engines import answerers_of, grounded, open_engine, open_library, open_upstream
-from semcache.errors import ConfigError
 from semcache.gptcache.functions import choose_of, extract_of
-from semcache.interfaces import Candidate, Embedder, Verifier
+from semcache.installation import (
+    Progress,
+    make_private,
+    open_embedder,
+    open_store,
+    read_secret,
+    silent,
+)
+from semcache.interfaces import Candidate, Embedder, Library, Verifier
 from semcache.journal import Journal
 from semcache.keyring import KeyRing, learning
 from semcache.keys import tenant_of
 from semcache.pass_through import PassThrough
 from semcache.policy import first
-from semcache.secret_file import made_once
 from semcache.server_keys import Doorkeeper, digest_of
 
 if TYPE_CHECKING:
@@ -38,8 +43,6 @@ if TYPE_CHECKING:
     from semcache.store import LocalStore
     from semcache.verify.certified import CertifiedJudge
     from semcache.verify.verifier import PairVerifier
-
-Progress: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +94,12 @@ class Assembled:
         if engine is not None and await asyncio.to_thread(engine.reload_knowledge):
             await self.cache.knowledge_changed(engine.name, engine.keyed_knowledge)
         given = self.grounded
-        if given is not None and await asyncio.to_thread(given.reload_knowledge, _silent):
+        if given is not None and await asyncio.to_thread(given.reload_knowledge, silent):
             await self.cache.knowledge_changed(given.name, given.keyed_knowledge)
 
 
-def _silent(line: str) -> None:
-    return None
-
-
 def build(
-    config: Config, progress: Progress = _silent, *, verifier: Verifier | None = None
+    config: Config, progress: Progress = silent, *, verifier: Verifier | None = None
 ) -> Assembled:
     """Make the parts and put them together. Blocking: the models are loaded here.
 
@@ -108,61 +107,115 @@ def build(
     one to read them. `progress` gets a line for each slow step. Raises ConfigError and StoreError.
     """
     with ExitStack() as undo:
-        directory = make_private(config.gptcache.data_dir)
-        secret = read_secret(directory)
-        ring = open_ring(config, secret)
-        doorkeeper = open_door(config, directory, secret, ring)
-        if doorkeeper is not None:
-            undo.callback(doorkeeper.close)
-        packaged = _open_verifier(config) if verifier is None else None
-        wanted = verifier is not None or packaged is not None
-        embedder = open_embedder(config, progress, sketches=wanted)
-        if embedder is not None:
-            undo.callback(embedder.close)
-        if packaged is not None and embedder is not None and config.trust.max_wrong_rate is None:
-            verifier = _fitting(packaged, embedder, progress)
-        certified = (
-            None if embedder is None else _certified(config, verifier or packaged, directory)
-        )
-        if certified is not None:
-            verifier = certified
-            undo.callback(certified.close)
-        store = open_store(config, embedder, sketches=verifier is not None, ring=ring)
-        undo.callback(store.close)
-        library = open_library(config, directory, embedder, progress)
-        if library is not None:
-            undo.callback(library.close)
-        upstream = open_upstream(config, library, progress)
-        door = doorkeeper or open_pass_through(config, secret, upstream, ring)
-        engine = open_engine(config, directory, embedder, library, progress)
-        if engine is not None:
-            store.expire_knowledge(engine.name, engine.keyed_knowledge, time.time())
-        if (given := grounded(upstream)) is not None:
-            store.expire_knowledge(given.name, given.keyed_knowledge, time.time())
+        parts = _opened(config, progress, verifier, undo)
         undo.pop_all()
-    gptcache = config.gptcache
-    callers = config.store.encryption == "caller"  # nothing is in memory longer than asked for
-    cache = SemCache(
-        store=store,
-        embedder=embedder,
-        answerers=answerers_of(config, engine, upstream),
-        verifier=verifier,
-        supervisor=certified,
+    cache = _cache_of(config, parts)
+    cache.recording.recent.show_questions = config.shows_questions
+    tenants = lru_cache(maxsize=4096)(lambda key: tenant_of(parts.secret, key))
+    told = learning(tenants, parts.ring if _sealed_for_callers(config) else None)
+    return Assembled(cache, config, parts.engine, parts.upstream, told, parts.door, parts.ring)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What was opened, each as far as it is configured."""
+
+    directory: Path
+    secret: bytes
+    ring: KeyRing | None
+    door: Doorkeeper | PassThrough | None
+    embedder: Embedder | None
+    verifier: Verifier | None
+    certified: CertifiedJudge | None
+    store: LocalStore
+    library: Library | None
+    upstream: Failover | Grounded | None
+    engine: CagEngine | None
+
+
+def _opened(
+    config: Config, progress: Progress, verifier: Verifier | None, undo: ExitStack
+) -> _Parts:
+    """Open one after another; `undo` closes what was opened, should a later one fail."""
+    directory = make_private(config.gptcache.data_dir)
+    secret = read_secret(directory)
+    ring = open_ring(config, secret)
+    door = open_door(config, directory, secret, ring)
+    if door is not None:
+        undo.callback(door.close)
+    embedder, verifier, certified = _judging(config, progress, verifier, directory, undo)
+    store = open_store(config, embedder, sketches=verifier is not None, ring=ring)
+    undo.callback(store.close)
+    library = open_library(config, directory, embedder, progress)
+    if library is not None:
+        undo.callback(library.close)
+    upstream = open_upstream(config, library, progress)
+    engine = open_engine(config, directory, embedder, library, progress)
+    for reader in (engine, grounded(upstream)):
+        if reader is not None:
+            store.expire_knowledge(reader.name, reader.keyed_knowledge, time.time())
+    return _Parts(
+        directory,
+        secret,
+        ring,
+        door or open_pass_through(config, secret, upstream, ring),
+        embedder,
+        verifier,
+        certified,
+        store,
+        library,
+        upstream,
+        engine,
+    )
+
+
+def _judging(
+    config: Config,
+    progress: Progress,
+    verifier: Verifier | None,
+    directory: Path,
+    undo: ExitStack,
+) -> tuple[Embedder | None, Verifier | None, CertifiedJudge | None]:
+    """The encoder, who judges near-duplicates, and the same once more where it is certified."""
+    packaged = _open_verifier(config) if verifier is None else None
+    wanted = verifier is not None or packaged is not None
+    embedder = open_embedder(config, progress, sketches=wanted)
+    if embedder is None:
+        return None, verifier, None
+    undo.callback(embedder.close)
+    certified = _certified(config, verifier or packaged, directory)
+    if certified is not None:
+        undo.callback(certified.close)
+        return embedder, certified, certified
+    if packaged is not None:
+        verifier = _fitting(packaged, embedder, progress)
+    return embedder, verifier, None
+
+
+def _cache_of(config: Config, parts: _Parts) -> SemCache:
+    gptcache, ring, engine, door = config.gptcache, parts.ring, parts.engine, parts.door
+    return SemCache(
+        store=parts.store,
+        embedder=parts.embedder,
+        answerers=answerers_of(config, engine, parts.upstream),
+        verifier=parts.verifier,
+        supervisor=parts.certified,
         settings=config.policy_settings(),
         extract=extract_of(gptcache.pre_function, gptcache.prompts, gptcache.template),
         choose=_chooser(config),
-        journal=Journal(directory / "feedback.db", mark=None if ring is None else ring.mark),
-        memory_bytes=0 if callers else config.store.memory_bytes,
+        journal=Journal(parts.directory / "feedback.db", mark=None if ring is None else ring.mark),
+        memory_bytes=0 if _sealed_for_callers(config) else config.store.memory_bytes,
         threads=config.store.threads,
         sharing=frozenset() if engine is None else frozenset({engine.name}),
-        library=library,
-        promotion=open_promotion(config, directory, secret),
+        library=parts.library,
+        promotion=open_promotion(config, parts.directory, parts.secret),
         closing=() if door is None else (door.close,),
     )
-    cache.recording.recent.show_questions = config.shows_questions
-    tenants = lru_cache(maxsize=4096)(lambda key: tenant_of(secret, key))
-    told = learning(tenants, ring if callers else None)
-    return Assembled(cache, config, engine, upstream, told, door, ring)
+
+
+def _sealed_for_callers(config: Config) -> bool:
+    """Whether nothing may be in memory for longer than it is asked for."""
+    return config.store.encryption == "caller"
 
 
 def _chooser(config: Config) -> Callable[[Sequence[Candidate]], Candidate]:
@@ -173,78 +226,6 @@ def _chooser(config: Config) -> Callable[[Sequence[Candidate]], Candidate]:
     chance = random.Random()  # noqa: S311 - which answer is served is no secret
     temperature = config.policy.max_temperature
     return lambda candidates: choose(candidates, chance, temperature)
-
-
-def make_private(directory: Path) -> Path:
-    """Make the data directory, readable by its owner only. Raises ConfigError."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"Cannot make the directory {directory}: {error.strerror}.") from None
-    return directory
-
-
-def read_secret(directory: Path) -> bytes:
-    """The installation's secret, 32 random bytes; made on first use, mode 0600."""
-    path = directory / "secret"
-    secret = made_once(path, lambda: secrets.token_bytes(32))
-    if len(secret) < 32:
-        raise ConfigError(f"{path} is damaged: remove it, and every tenant starts anew.")
-    return secret
-
-
-def open_store(
-    config: Config,
-    embedder: Embedder | None = None,
-    *,
-    sketches: bool = False,
-    ring: KeyRing | None = None,
-) -> LocalStore:
-    """The store of this configuration, alone. Raises StoreError, ConfigError.
-
-    `ring` has the keys that it is sealed with, where the caller has them at hand already.
-    """
-    from semcache.store import Limits, LocalStore
-
-    bounds, directory = config.store, make_private(config.gptcache.data_dir)
-    opened: Callable[..., LocalStore] = LocalStore
-    if bounds.encryption != "none":
-        from semcache.store.sealed import SealedStore, Seals
-
-        seals = Seals(ring or cast(KeyRing, open_ring(config, read_secret(directory))))
-        opened = partial(SealedStore, seals=seals)
-    return opened(
-        directory,
-        dim=None if embedder is None else embedder.dim,
-        embedder=None if embedder is None else embedder.fingerprint,
-        sketches=sketches,
-        limits=Limits(
-            max_entries=config.gptcache.max_entries,
-            max_bytes=bounds.max_bytes,
-            max_entries_per_tenant=bounds.max_entries_per_tenant,
-            max_bytes_per_tenant=bounds.max_bytes_per_tenant,
-            eviction=config.gptcache.eviction,
-        ),
-        synchronous=bounds.synchronous,
-    )
-
-
-def open_embedder(
-    config: Config, progress: Progress = _silent, *, sketches: bool = False
-) -> Embedder | None:
-    """The sentence encoder, prepared if it is the first time; None for the exact evaluation."""
-    if not config.gptcache.semantic:
-        return None
-    from semcache.embedding import SentenceEncoder
-
-    encoder = config.encoder
-    embedder = SentenceEncoder.open(
-        encoder.model, quantize=encoder.quantize, sketches=sketches, say=progress
-    )
-    if config.gptcache.dimension not in (None, embedder.dim):
-        message = "'storage_config.vector_params.dimension' is not the encoder's"
-        raise ConfigError(f"{message} {embedder.dim}: leave it out.")
-    return embedder
 
 
 def _open_verifier(config: Config) -> PairVerifier | None:

@@ -112,14 +112,21 @@ class SemCache:
         self.checks = None if supervisor is None else Checks(self.layers, supervisor, sharing)
         self._settings = settings
         self._extract = extract
-        self._callers = threading.Semaphore(threads)
-        self._threads = threads
+        self._clock = clock
         self._closed = False
+        self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, _Flights] = WeakKeyDictionary()
+        self._take_on(threads, promotion)
+
+    def _take_on(self, threads: int, promotion: Promotion | None) -> None:
+        """The threads, and what is done on them."""
+        self._threads = threads
+        self._callers = threading.Semaphore(threads)
         self._sharing = Sharing(self.layers, promotion)
         self._lookups = Batches(threads, self._sharing.look_up, BATCH, "semcache")
         self._writers = Workers(_WRITERS, "semcache-put")
         self.storing = Storing(self.layers, self._writers, self.decisions, self._sharing)
         self.refreshing = Refreshing(self.layers, self.storing)
+        certified = self.supervisor is not None
         self._leading = Leading(
             self.layers,
             self._lookups,
@@ -127,10 +134,8 @@ class SemCache:
             self.refreshing,
             self.checks,
             self.recording,
-            Joining(self.layers, self._writers, self.recording, supervisor is not None),
+            Joining(self.layers, self._writers, self.recording, certified),
         )
-        self._clock = clock
-        self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, _Flights] = WeakKeyDictionary()
 
     def reconfigure(self, settings: PolicySettings, answerers: Sequence[Answerer]) -> None:
         """Decide by other settings, and ask others, from the next request on."""

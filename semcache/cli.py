@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from semcache import __version__
-from semcache.assembly import build, open_embedder, open_store
+from semcache.assembly import build
 from semcache.commands import (
     backup,
     calibrate,
@@ -29,6 +29,7 @@ from semcache.commands import (
 )
 from semcache.config import Config, default_config
 from semcache.errors import SemcacheError
+from semcache.installation import open_embedder, open_store
 
 
 def parser() -> argparse.ArgumentParser:

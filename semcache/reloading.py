@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from semcache.assembly import Assembled, read_secret
+from semcache.assembly import Assembled
 from semcache.config import Config
 from semcache.doors import open_door, open_pass_through
 from semcache.engines import answerers_of, open_upstream
 from semcache.failover import Failover
 from semcache.grounding import Grounded
+from semcache.installation import read_secret
 from semcache.pass_through import PassThrough
 from semcache.server_keys import Doorkeeper
 

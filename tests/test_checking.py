@@ -89,7 +89,7 @@ class World:
 
     @asynccontextmanager
     async def cache(self, sharing: frozenset[str] = frozenset()) -> AsyncIterator[SemCache]:
-        from semcache.assembly import open_embedder, open_store
+        from semcache.installation import open_embedder, open_store
         from semcache.policy import PolicySettings
 
         config = Config.from_mapping(

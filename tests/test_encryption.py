@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from semcache.assembly import Assembled, build, open_store
+from semcache.assembly import Assembled, build
 from semcache.chat import text_request
 from semcache.completion import text_completion_of
 from semcache.config import Config
 from semcache.errors import AuthenticationError, ConfigError
+from semcache.installation import open_store
 from semcache.interfaces import Hit
 from semcache.reloading import reloaded
 from semcache.server_keys import Doorkeeper

@@ -123,6 +123,7 @@ ABOVE = frozenset(
         "documents",
         "doors",
         "engines",
+        "installation",
         "transfer",
         "__init__",
         "__main__",

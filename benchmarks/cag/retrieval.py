@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.cag import question_set
-from semcache.assembly import open_embedder
 from semcache.config import default_config
 from semcache.documents import open_documents
+from semcache.installation import open_embedder
 from semcache.knowledge.ranking import RELEVANCE_FLOOR
 from semcache.retrieval import Found, Retriever
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from semcache.assembly import make_private, open_store
 from semcache.config import Config
 from semcache.errors import ConfigError
+from semcache.installation import make_private, open_store
 from semcache.transfer.backup import STORE, back_up, restore
 
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import yaml
 
-from semcache.assembly import open_embedder
 from semcache.calibrate.choosing import Calibration, calibrate, configuration
 from semcache.calibrate.plot import plot
 from semcache.calibrate.records import Record, read_records
 from semcache.calibrate.scoring import Scores, logged, score_all
 from semcache.config import Config
 from semcache.errors import ConfigError
+from semcache.installation import open_embedder
 from semcache.interfaces import Embedder, Verifier
 from semcache.verify.certify import Terms
 

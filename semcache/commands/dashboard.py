@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from typing import Any
 
 from semcache.admin_key import read_admin_key
-from semcache.assembly import make_private
 from semcache.config import Config
+from semcache.installation import make_private
 
 
 def add(each: Any) -> argparse.ArgumentParser:

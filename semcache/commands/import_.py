@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from semcache.assembly import build, open_embedder
+from semcache.assembly import build
 from semcache.commands.installation import opened_installation, wants_sketches
 from semcache.commands.whose import key_in, tenant_asking
 from semcache.config import Config
 from semcache.directives import ONLY_IF_CACHED
 from semcache.errors import ConfigError, RequestError
+from semcache.installation import open_embedder
 from semcache.interfaces import Embedder
 from semcache.transfer.bulk import Bulk, Report
 from semcache.transfer.foreign import Adopting

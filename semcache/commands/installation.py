@@ -7,10 +7,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from semcache.assembly import make_private, open_store, read_secret
 from semcache.commands.whose import key_in, tenant_of_key
 from semcache.config import Config
 from semcache.doors import open_ring
+from semcache.installation import make_private, open_store, read_secret
 from semcache.interfaces import Embedder
 from semcache.journal import Journal
 

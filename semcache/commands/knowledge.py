@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from semcache.assembly import make_private, open_embedder
 from semcache.config import Config
 from semcache.documents import open_documents
 from semcache.errors import ConfigError
+from semcache.installation import make_private, open_embedder
 
 if TYPE_CHECKING:
     from semcache.interfaces import Found

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, fields, replace
 
-from semcache.assembly import Assembled, read_secret
+from semcache.assembly import Assembled
 from semcache.compat_headers import speaking
 from semcache.config import Config
+from semcache.installation import read_secret
 from semcache.pass_through import PassThrough
 from semcache.server_keys import Doorkeeper
 from semcache.transfer.header import installation_of

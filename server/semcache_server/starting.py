@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 
-from semcache.assembly import Assembled, build, make_private
+from semcache.assembly import Assembled, build
 from semcache.config import Config
 from semcache.errors import SemcacheError
+from semcache.installation import make_private
 from semcache_server.logs import log_to_stderr
 from semcache_server.notifying import tell_systemd
 from semcache_server.options import checked, parser

@@ -12,8 +12,8 @@ from typing import Any
 import httpx2
 import orjson
 
-from semcache.assembly import read_secret
 from semcache.embedding import SentenceEncoder
+from semcache.installation import read_secret
 from semcache.store import LocalStore
 from semcache.transfer.header import Header, installation_of
 from semcache.transfer.lines import line_of

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from semcache.assembly import read_secret
+from semcache.installation import read_secret
 from semcache.journal import Journal, Remark
 from tests.store.writing_process import opened
 from tests.transfer.test_import import ROOT, run

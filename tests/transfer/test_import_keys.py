@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semcache.assembly import read_secret
 from semcache.gptcache.entries import Asked, Dependency, Said, answers_of, entry_of, key_of
+from semcache.installation import read_secret
 from semcache.journal import Journal, Remark
 from semcache.keys import exact_of, tenant_of
 from semcache.store import LocalStore
