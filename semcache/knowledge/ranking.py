@@ -8,7 +8,7 @@ probability that the passage answers the question, so a floor under it means som
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from math import exp
 
@@ -22,6 +22,7 @@ _BEST_PER_WEIGHT = 2.2
 """BM25 gives a term at most k1 + 1 times its weight, however often a passage says it."""
 
 _WORD = re.compile(r"[^\W_]+(?:[-'’.][^\W_]+)*")
+_PART = re.compile(r"[^\W_]+")
 _SENTENCE_ENDS = frozenset(".?!:")
 _NOT_NAMES = frozenset({"I", "I'm", "I've", "I'd", "I'll"})
 
@@ -33,7 +34,8 @@ class Features:
     `words`: 0..1, the BM25 as a share of what a passage full of the question's terms would have,
     terms that no passage has among them; `words_named`: the same, for a question with names;
     `words_unread`: the same, without a cosine. `missing`: the share of the question's names and
-    numbers that the passage does not have.
+    numbers that the passage does not have, each as far as it is rare: where half of all passages
+    speak of a thing, one of the others is hardly about something else.
     """
 
     cosine: float
@@ -51,14 +53,18 @@ _BIAS = -5.8
 
 
 def features(
-    cosine: float | None, bm25: float, terms: Sequence[Term], names: Collection[str], text: str
+    cosine: float | None,
+    bm25: float,
+    terms: Sequence[Term],
+    names: Mapping[str, float],
+    text: str,
 ) -> Features:
-    """Of a passage with this text, for the question with these terms and names."""
+    """Of a passage with this text, for the question with these terms and names (see `rarity`)."""
     most = _BEST_PER_WEIGHT * sum(term.weight for term in terms)
     words = bm25 / most if most else 0.0
     unread = cosine is None
     said = text.lower()
-    missing = sum(name not in said for name in names)
+    missing = sum(rare for name, rare in names.items() if name not in said)
     return Features(
         cosine=cosine or 0.0,
         unread=float(unread),
@@ -73,6 +79,19 @@ def score(of: Features) -> float:
     """The probability, 0..1."""
     logit = _BIAS + sum(w * x for w, x in zip(astuple(_WEIGHTS), astuple(of), strict=True))
     return 1.0 / (1.0 + exp(-logit))
+
+
+def rarity(names: Collection[str], terms: Sequence[Term], passages: int) -> Mapping[str, float]:
+    """The share of `passages` that do not have a name, 0..1; 1 for one that none is known to have.
+
+    A name of several terms is as rare as the rarest of them.
+    """
+    found = {}
+    for name in names:
+        parts = set(_PART.findall(name))
+        counts = [term.count for term in terms if term.text in parts]
+        found[name] = 1.0 - min(counts, default=0) / passages if passages else 1.0
+    return found
 
 
 def names_in(question: str) -> frozenset[str]:

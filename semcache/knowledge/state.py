@@ -15,7 +15,7 @@ from semcache.interfaces import Document, Embedder, Found, Passage, Vector
 from semcache.knowledge.catalog import Catalog
 from semcache.knowledge.encoding import MAX_UNKNOWN_SHARE
 from semcache.knowledge.lexical import LexicalState, Term
-from semcache.knowledge.ranking import features, names_in, score
+from semcache.knowledge.ranking import features, names_in, rarity, score
 from semcache.question_vector import known_of
 
 log = logging.getLogger("semcache.knowledge")
@@ -88,7 +88,8 @@ class KnowledgeState:
 
     def search(self, question: str, k: int) -> Sequence[Found]:
         """The k best passages, best first; of passages with one text, one. Raises StoreError."""
-        terms, names = self.words.terms(question), names_in(question)
+        terms = self.words.terms(question)
+        names = rarity(names_in(question), terms, len(self))
         candidates = self._recalled(terms, self._query(question), k)
         passages = self.catalog.passages(list(candidates))
         best: dict[str, Found] = {}
