@@ -20,7 +20,7 @@ from tests.store.writing_process import opened
 from tests.transfer.test_import import ROOT, run
 
 
-def started(data: Path, said: list[str]) -> subprocess.Popen[str]:
+def started(data: Path, said: list[str]) -> tuple[subprocess.Popen[str], threading.Thread]:
     """A process that puts and removes, and says each key once that is durable."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.store.writing_process", "put", str(data), "1"],
@@ -34,8 +34,9 @@ def started(data: Path, said: list[str]) -> subprocess.Popen[str]:
         for line in process.stdout or ():
             said.append(line.strip())
 
-    threading.Thread(target=listen).start()
-    return process
+    listener = threading.Thread(target=listen)
+    listener.start()
+    return process, listener
 
 
 def wait_for(said: list[str], count: int) -> None:
@@ -51,7 +52,7 @@ def test_a_live_store_is_copied_in_one_state(tmp_path: Path) -> None:
     secret = read_secret(data)
     journal = Journal(data / "feedback.db")
     journal.add(Remark(1.0, "t", 1, "k", "wrong", "a", "b"))
-    process = started(data, said)
+    process, listener = started(data, said)
     known: dict[str, list[str]] = {}
     try:
         for name in ("one.tar.gz", "two"):
@@ -61,6 +62,7 @@ def test_a_live_store_is_copied_in_one_state(tmp_path: Path) -> None:
         wait_for(said, len(said) + 50)
     finally:
         process.kill()
+        listener.join()  # it reads to the end before the pipe is closed
         process.communicate()
     journal.close()
     assert stat.S_IMODE((tmp_path / "one.tar.gz").stat().st_mode) == 0o600
